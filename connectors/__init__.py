@@ -1,0 +1,1 @@
+"""Everything between a source and the persona, in plain async Python."""

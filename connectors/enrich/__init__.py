@@ -1,0 +1,1 @@
+"""Topics for prompts, findings for review, gaps from chats: pure where it can be."""

@@ -1,0 +1,1 @@
+"""Bytes of a media type to pages."""

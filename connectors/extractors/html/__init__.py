@@ -1,0 +1,1 @@
+"""HTML to pages: strategies behind one seam."""

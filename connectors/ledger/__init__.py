@@ -1,0 +1,1 @@
+"""What was seen, what is due, and what became of it."""

@@ -1,0 +1,1 @@
+"""The Persona API: the wire, the client and the embedded server."""

@@ -1,0 +1,1 @@
+"""Joins the stages: the only room where two of them meet."""

@@ -1,0 +1,1 @@
+"""Origin to Resource or Skipped: one file (or folder) for each origin."""

@@ -1,0 +1,1 @@
+"""Being a polite and safe client of other people's sites."""
