@@ -71,7 +71,7 @@ class DeliveryOptions(BaseModel):
     delivery: Literal["store", "stream"] = Field(
         "store",
         title="Delivery",
-        description="store: whole batches through store-pages. stream: the run's pages as one stream through stream-pages.",
+        description="store: batches through store-pages. stream: the run's pages as one stream through stream-pages.",
     )
     batch_size: int = Field(
         50,
@@ -154,7 +154,7 @@ class SourceOptions(DeliveryOptions):
     header: tuple[str, ...] = Field(
         (),
         title="Headers",
-        description="'Name: value' sent to the source's own origin. Write secrets as ${NAME}: they come from the environment.",
+        description="'Name: value' sent to the source's own origin; ${NAME} in it comes from the environment.",
     )
     render: Literal["auto", "never", "always"] = Field(
         "auto", title="Render JavaScript", description="auto: pages that are empty without it."
