@@ -227,6 +227,22 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageFacts:
+    """What is told of a page once its text is gone: enough for topics, findings and reports."""
+
+    uri: str
+    title: str
+    language: str = ""
+    description: str = ""
+    site_name: str = ""
+    word_count: int = 0
+    section: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    blocks: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One entry of the training data."""
 
