@@ -1,0 +1,244 @@
+"""Crawl, clean and record: what a source yields becomes pages in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connectors.extractors import tidy
+from connectors.models import CleaningRules, Extracted, Page, Resource, Skipped, Source
+from connectors.pipeline.canonical import keepers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from connectors.extractors.pool import CleanerPool
+    from connectors.ledger import Ledger, Run
+    from connectors.pipeline.progress import Progress
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 48
+"""The most items between the source and the ledger: bounds memory, keeps two cores busy."""
+
+_NOT_INDEXED = {"noindex", "none"}
+_NOT_FOLLOWED = {"nofollow", "none"}
+_SAME_PAGE_SHARE = 0.5
+
+
+@dataclass(slots=True, kw_only=True)
+class Collector:
+    """Carries one source's items to the ledger; every URI ends in exactly one outcome there.
+
+    Attributes:
+        render: renders an empty shell of a page by a browser; None: pages that need it are skipped.
+        alternate: fetches a page's own Markdown; None: it is not asked for.
+        on_pages: called with the number of page versions that became due.
+    """
+
+    ledger: Ledger
+    run: Run
+    source: Source
+    pool: CleanerPool
+    rules: CleaningRules
+    progress: Progress
+    on_pages: Callable[[int], None] = lambda _: None
+    render: Callable[[Resource], Awaitable[Resource | Skipped]] | None = None
+    render_always: bool = False
+    alternate: Callable[[str], Awaitable[Resource | Skipped]] | None = None
+    in_flight: int = IN_FLIGHT
+    complete: bool = False
+    """The source was read to its end: what was not met is not there."""
+    _config: str = ""
+    _failure: BaseException | None = None
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def collect(self) -> None:
+        """Read the source to its end; ends early, and resumably, when cancelled.
+
+        Raises:
+            UsageError: the source as a whole cannot be read.
+            FatalError: the state cannot be written.
+        """
+        self._config = tidy.config_fingerprint(self.rules)
+        slots = asyncio.Semaphore(self.in_flight)
+        items = self.source.read()
+        try:
+            async for item in items:
+                await slots.acquire()
+                if self._failure:
+                    break
+                task = asyncio.create_task(self._take(item))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+                task.add_done_callback(lambda _: slots.release())
+            while self._tasks and not self._failure:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._failure:
+                raise self._failure
+            await self._let_go()
+            self.complete = True
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            with contextlib.suppress(BaseException):
+                await asyncio.gather(*self._tasks, return_exceptions=True)
+            aclose = getattr(items, "aclose", None)
+            if aclose is not None:
+                await aclose()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() and self._failure is None:
+            self._failure = task.exception()
+
+    async def _take(self, item: Resource | Skipped) -> None:
+        if isinstance(item, Skipped):
+            await self._skip(item)
+        elif item.body is None:
+            await self._unchanged(item)
+        else:
+            await self._clean(item)
+
+    async def _skip(self, item: Skipped) -> None:
+        await self.ledger.skip(self.run, item)
+        self.progress.passed(item.outcome, item.rule, item.uri)
+
+    async def _unchanged(self, resource: Resource) -> None:
+        links = await self.ledger.unchanged(self.run, resource)
+        await self.source.learn(resource, links)
+        self.progress.not_modified(resource)
+
+    async def _clean(self, resource: Resource) -> None:
+        known = await self.ledger.same_bytes(self.run, resource, self._config)
+        if known is not None:
+            await self.source.learn(resource, known)
+            self.progress.fetched(resource)
+            return
+        started = time.perf_counter()
+        extracted = await self._extracted(resource)
+        canonical = self._canonical(resource, extracted)
+        # Links are durable before the page's own outcome is: a crash in between reads one page again and loses none.
+        await self.source.learn(resource, self._followed(resource, extracted, canonical))
+        await self._record(resource, extracted, canonical)
+        self.progress.cleaned(resource, seconds=time.perf_counter() - started)
+
+    async def _extracted(self, resource: Resource) -> Extracted:
+        if self.render and self.render_always and resource.media_type in {"text/html", "application/xhtml+xml"}:
+            return await self._rendered(resource)
+        extracted = await self.pool.clean(resource, self.rules)
+        if extracted.problem == "needs-javascript" and self.render:
+            return await self._rendered(resource)
+        if extracted.alternate_markdown and self.alternate and not extracted.problem:
+            return await self._own_markdown(extracted)
+        return extracted
+
+    async def _rendered(self, resource: Resource) -> Extracted:
+        assert self.render is not None
+        rendered = await self.render(resource)
+        if isinstance(rendered, Skipped):
+            return Extracted(problem=rendered.rule, detail=rendered.detail)
+        return await self.pool.clean(rendered, self.rules)
+
+    async def _own_markdown(self, extracted: Extracted) -> Extracted:
+        """Take the site's own Markdown for the content, where it is the same page; the rest stays."""
+        assert self.alternate is not None
+        fetched = await self.alternate(extracted.alternate_markdown)
+        if isinstance(fetched, Skipped) or not fetched.body or len(extracted.pages) != 1:
+            return extracted
+        written = await self.pool.clean(dataclasses.replace(fetched, media_type="text/markdown"), self.rules)
+        if len(written.pages) != 1:
+            return extracted
+        return dataclasses.replace(extracted, pages=(_with_markdown(extracted.pages[0], written.pages[0]),))
+
+    @staticmethod
+    def _canonical(resource: Resource, extracted: Extracted) -> str:
+        canonical = resource.link_canonical or extracted.canonical
+        return "" if canonical == resource.uri else canonical
+
+    @staticmethod
+    def _followed(resource: Resource, extracted: Extracted, canonical: str) -> tuple[str, ...]:
+        if extracted.nofollow or _NOT_FOLLOWED & _words(resource.robots):
+            return ()
+        return (*extracted.links, canonical) if canonical and canonical not in extracted.links else extracted.links
+
+    async def _record(self, resource: Resource, extracted: Extracted, canonical: str) -> None:
+        if extracted.noindex or _NOT_INDEXED & _words(resource.robots):
+            await self._skip(_passed(resource, "noindex", "the page asks not to be indexed"))
+            return
+        if extracted.problem or not extracted.pages:
+            await self.ledger.fail(self.run, resource, extracted)
+            self.progress.passed("skipped", extracted.problem or "empty", resource.uri)
+            return
+        speaks_for_another = bool(canonical) and _same_host(canonical, resource.uri)
+        hold = speaks_for_another or any(page.weak for page in extracted.pages)
+        drafts = [tidy.draft(page, self.rules) for page in extracted.pages]
+        if not speaks_for_another and extracted.canonical:
+            extracted = dataclasses.replace(extracted, canonical="")
+        verdicts = await self.ledger.record(
+            self.run, resource, extracted, drafts, config=self._config, hold=hold, canonical=canonical if hold else ""
+        )
+        self.progress.judged(verdicts)
+        self.on_pages(sum(verdict in {"new", "changed"} for verdict in verdicts))
+
+    async def _let_go(self) -> None:
+        """Decide the pages that waited for the whole site: other URLs of a page, and pages with suspected boilerplate."""
+        held = {item.page.uri: item.canonical async for item in self.ledger.held(self.run)}
+        if not held:
+            return
+        speaking = {uri: canonical for uri, canonical in held.items() if canonical}
+        lives = {uri: await self._lives(uri) for uri in set(speaking.values()) - speaking.keys()}
+        kept = keepers(speaking, lambda uri: lives.get(uri, False))
+        repeated = await self.ledger.repeated_blocks(self.run)
+        async for item in self.ledger.held(self.run):
+            if item.canonical and item.page.uri not in kept and await self._same_page(item.page, item.canonical):
+                await self.ledger.drop(self.run, item.page.uri, "canonical", f"{item.canonical} speaks for it")
+                continue
+            page = tidy.without_repeated(item.page, repeated) if item.page.weak else item.page
+            verdict = await self.ledger.release_page(self.run, tidy.draft(page, self.rules))
+            self.progress.judged([verdict])
+            self.on_pages(verdict in {"new", "changed"})
+
+    async def _lives(self, uri: str) -> bool:
+        return await self.ledger.visited(self.run, uri) in {"fetched", "not_modified"}
+
+    async def _same_page(self, page: Page, canonical: str) -> bool:
+        """Say whether ``canonical`` holds what this page says: sites that name their home page everywhere lose nothing."""
+        blocks = set(page.blocks)
+        if not blocks:
+            return True
+        theirs = set(await self.ledger.blocks(self.run, canonical))
+        return len(blocks & theirs) >= _SAME_PAGE_SHARE * len(blocks)
+
+
+def _with_markdown(page: Page, written: Page) -> Page:
+    metadata: Mapping[str, object] = {
+        **page.metadata,
+        "strategy": "markdown",
+        "word_count": written.metadata.get("word_count"),
+    }
+    return dataclasses.replace(page, content=written.content, blocks=written.blocks, metadata=metadata, weak=False)
+
+
+def _words(values: Sequence[str]) -> set[str]:
+    return {word.strip().lower() for value in values for word in value.split(",")}
+
+
+def _passed(resource: Resource, rule: str, detail: str) -> Skipped:
+    return Skipped(
+        uri=resource.uri,
+        rule=rule,
+        detail=detail,
+        status=resource.status,
+        depth=resource.depth,
+        seconds=resource.seconds,
+    )
+
+
+def _same_host(first: str, second: str) -> bool:
+    return first.split("/", 3)[:3] == second.split("/", 3)[:3]

@@ -1,0 +1,234 @@
+"""What operators do between runs: preview, retry, verify, status, explain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import mimetypes
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from connectors import errors
+from connectors.models import CleaningRules, Resource, Skipped
+from connectors.pipeline import parts
+from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSettings, SourceOptions, WebsiteSource
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from connectors.ledger import Ledger
+    from connectors.models import Extracted
+    from connectors.pipeline.reconcile import Coverage
+    from connectors.settings import StateSettings
+
+log = logging.getLogger(__name__)
+
+
+def source_for(target: str, **options: Any) -> WebsiteSource | DocumentsSource:
+    """Make the source that an address or a path names: a website for ``http(s)://``, else documents.
+
+    Raises:
+        UsageError: it is neither an address nor an existing file or folder.
+    """
+    scheme = urlsplit(target).scheme.lower()
+    if scheme in {"http", "https"}:
+        return WebsiteSource(website=target, **options)
+    if len(scheme) > 1 and "://" in target:
+        return DocumentsSource(documents=target, **options)
+    path = Path(target).expanduser()
+    if not path.exists():
+        hint = f" Did you mean https://{target} ?" if "." in target and not target.startswith((".", "/")) else ""
+        raise errors.UsageError(f"{target!r} is neither a web address nor an existing file or folder.{hint}")
+    return DocumentsSource(documents=str(path), **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A page object as it would be sent, and why it looks as it does.
+
+    ``page`` is None when nothing would be sent; ``reason`` then says which rule decided.
+    """
+
+    uri: str
+    pages: list[dict[str, Any]]
+    reason: str
+    detail: str
+    report: dict[str, Any]
+    links: int
+
+
+async def preview(source: WebsiteSource | DocumentsSource) -> Preview:
+    """Read and clean one page or file; nothing is stored or sent.
+
+    Raises:
+        UsageError: the address or file cannot be read, and why.
+    """
+    from connectors.extractors import tidy, work
+
+    resource = await _read_one(source)
+    rules = CleaningRules(select=source.select, remove=source.remove)
+    extracted: Extracted = await asyncio.to_thread(work.extract, resource, rules)
+    reason = extracted.problem
+    if not reason and (extracted.noindex or "noindex" in " ".join(resource.robots).lower()):
+        reason = "noindex"
+    return Preview(
+        uri=resource.uri,
+        pages=[
+            {"title": page.title, "content": tidy.draft(page, rules).content, "metadata": dict(page.metadata)}
+            for page in extracted.pages
+            if not reason
+        ],
+        reason=reason,
+        detail=extracted.detail,
+        report={**extracted.report, "flags": [flag for page in extracted.pages for flag in page.flags]},
+        links=len(extracted.links),
+    )
+
+
+async def _read_one(source: WebsiteSource | DocumentsSource) -> Resource:
+    if isinstance(source, DocumentsSource):
+        return await asyncio.to_thread(_read_file, Path(source.documents))
+    headers = parts.header_values(source.header, os.environ)
+    fetcher = parts.open_fetcher(source, headers, source.website)
+    try:
+        from connectors.web.urls import normalise
+
+        answer = await fetcher.fetch(normalise(source.website))
+    finally:
+        await fetcher.close()
+    if isinstance(answer, Skipped):
+        raise errors.UsageError(f"{source.website} cannot be previewed: {answer.detail or answer.rule}.")
+    return answer
+
+
+def _read_file(path: Path) -> Resource:
+    if path.is_dir():
+        raise errors.UsageError(f"{path} is a folder; preview takes one page or one file.")
+    uri = path.resolve().as_uri()
+    return Resource(
+        uri=uri, requested_uri=uri, media_type=mimetypes.guess_type(path.name)[0] or "", body=path.read_bytes()
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Settled:
+    """What `retry` or `verify` found and did, over all sources of a destination.
+
+    Each source's coverage is its own; ``ok`` says whether everything due is in the knowledge base exactly once.
+    """
+
+    sources: dict[str, Coverage] = field(default_factory=dict)
+    delivered: int = 0
+    still_failing: int = 0
+    quarantined: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Everything that was due is verified, nothing is quarantined."""
+        return not self.still_failing and all(c.verified >= c.due and not c.quarantined for c in self.sources.values())
+
+    def summary(self) -> dict[str, Any]:
+        """Return the JSON that `retry` and `verify` print."""
+        return {
+            "ok": self.ok,
+            "delivered": self.delivered,
+            "failing": self.still_failing,
+            "quarantined": self.quarantined,
+            "sources": {name: asdict(coverage) for name, coverage in self.sources.items()},
+        }
+
+
+@contextlib.asynccontextmanager
+async def _opened(
+    persona: PersonaSettings, state: StateSettings, options: SourceOptions | None = None
+) -> AsyncIterator[tuple[Ledger, parts.Destination]]:
+    async with contextlib.AsyncExitStack() as stack:
+        ledger = await parts.open_ledger(state)
+        stack.push_async_callback(ledger.close)
+        destination = await parts.open_destination(options, persona=persona, state=state)
+        stack.push_async_callback(destination.client.close)
+        yield ledger, destination
+
+
+async def retry(
+    *,
+    persona: PersonaSettings,
+    state: StateSettings,
+    options: DeliveryOptions | None = None,
+    quarantined: str = "",
+) -> Settled:
+    """Settle what is unknown by reading back, then send again what did not arrive, for every source.
+
+    Args:
+        quarantined: a URI, or ``all``: these pages are taken out of quarantine and sent again.
+
+    Raises:
+        FatalError: the API refuses us.
+    """
+    from connectors.pipeline.deliver import Delivery
+
+    settled = Settled()
+    async with _opened(persona, state) as (ledger, destination):
+        delivery = Delivery(ledger, destination.client, options or DeliveryOptions())
+        for name in await ledger.sources_due(destination.key, quarantined=quarantined):
+            run = await ledger.begin_retry(source=name, destination=destination.key)
+            try:
+                if quarantined:
+                    await ledger.unquarantine(run, quarantined)
+                for head in await delivery.due(run):
+                    outcome = await delivery.deliver(run, head.id)
+                    settled.delivered += outcome.pages if outcome.state == "delivered" else 0
+                    settled.still_failing += outcome.state not in {"delivered", "split"}
+                await delivery.change(run)
+                settled.sources[name] = await delivery.verify(run)
+            finally:
+                await ledger.release(run)
+        settled.quarantined = await ledger.quarantined(destination.key)
+    return settled
+
+
+async def verify(
+    *, persona: PersonaSettings, state: StateSettings, repair: bool = False, options: DeliveryOptions | None = None
+) -> Settled:
+    """Compare the training data with the ledger; with ``repair`` make them equal.
+
+    Raises:
+        FatalError: the API refuses us.
+    """
+    from connectors.pipeline.deliver import Delivery
+
+    settled = Settled()
+    async with _opened(persona, state) as (ledger, destination):
+        delivery = Delivery(ledger, destination.client, options or DeliveryOptions())
+        for name in await ledger.source_names(destination.key):
+            run = await ledger.begin_retry(source=name, destination=destination.key)
+            try:
+                settled.sources[name] = await delivery.verify(run, repair=repair)
+            finally:
+                await ledger.release(run)
+        settled.quarantined = await ledger.quarantined(destination.key)
+    return settled
+
+
+async def status(*, state: StateSettings) -> list[dict[str, Any]]:
+    """Return a row for each source: pages, last run, batches by state."""
+    ledger = await parts.open_ledger(state)
+    try:
+        return await ledger.status()
+    finally:
+        await ledger.close()
+
+
+async def explain(url: str, *, state: StateSettings) -> list[dict[str, Any]]:
+    """Return what became of a URL in each run, newest first, and by which rule."""
+    from connectors.web.urls import normalise
+
+    ledger = await parts.open_ledger(state)
+    try:
+        return await ledger.explain(normalise(url) or url)
+    finally:
+        await ledger.close()

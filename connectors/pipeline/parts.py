@@ -1,0 +1,243 @@
+"""Puts a run together: opens the ledger, the knowledge base, the worker processes and the source."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from connectors import errors
+from connectors.models import CleaningRules
+from connectors.settings import (
+    PERSONA_BASE_URL,
+    DocumentsSource,
+    FeedSource,
+    GitSource,
+    PersonaSettings,
+    SitemapSource,
+    SourceOptions,
+    StateSettings,
+    WebsiteSource,
+    default_user_agent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from connectors.extractors.pool import CleanerPool
+    from connectors.ledger import Ledger, Run
+    from connectors.models import Due, Resource, Skipped, Source
+    from connectors.persona.client import PersonaClient
+    from connectors.pipeline.progress import Progress
+    from connectors.pipeline.run import IngestRun, Purpose
+    from connectors.settings import AnySource
+    from connectors.web.fetcher import Fetcher
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_HEADER = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where pages go: ``key`` names it in the ledger, ``where`` in words."""
+
+    key: str
+    where: str
+    client: PersonaClient
+
+
+async def assemble(
+    source: AnySource, *, persona: PersonaSettings, state: StateSettings, purpose: Purpose, progress: Progress
+) -> IngestRun:
+    """Open everything a run needs; what was opened is closed again when a later step fails."""
+    from connectors.pipeline.collect import Collector
+    from connectors.pipeline.deliver import Delivery
+    from connectors.pipeline.run import IngestRun, name_of, origin_of
+
+    headers = header_values(source.header, os.environ)
+    kind, origin = origin_of(source)
+    name = name_of(source)
+    async with contextlib.AsyncExitStack() as stack:
+        ledger = await open_ledger(state)
+        stack.push_async_callback(ledger.close)
+        destination = await open_destination(source, persona=persona, state=state)
+        stack.push_async_callback(destination.client.close)
+        run = await ledger.begin(
+            source=name,
+            kind=kind,
+            origin=origin,
+            destination=destination.key,
+            options=source.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            purpose=purpose,
+        )
+        stack.push_async_callback(ledger.release, run)
+        pool = open_pool()
+        stack.push_async_callback(pool.close)
+        reader, fetcher = open_source(source, headers=headers, ledger=ledger, run=run)
+        if fetcher is not None:
+            stack.push_async_callback(fetcher.close)
+        delivery = Delivery(ledger, destination.client, source)
+        collector = Collector(
+            ledger=ledger,
+            run=run,
+            source=reader,
+            pool=pool,
+            rules=CleaningRules(select=source.select, remove=source.remove),
+            progress=progress,
+            render=_renderer(source, fetcher, stack),
+            render_always=source.render == "always",
+            alternate=getattr(reader, "fetch_alternate", None),
+        )
+        return IngestRun(
+            source=source,
+            run=run,
+            ledger=ledger,
+            persona=destination.client,
+            pool=pool,
+            collector=collector,
+            delivery=delivery,
+            where=destination.where,
+            progress=progress,
+            purpose=purpose,
+            closers=[stack.pop_all().aclose],
+        )
+    raise AssertionError
+
+
+def _renderer(
+    source: SourceOptions, fetcher: Fetcher | None, stack: contextlib.AsyncExitStack
+) -> Callable[[Resource], Awaitable[Resource | Skipped]] | None:
+    """Return what renders a page, or None where that is not wanted or cannot be done on this machine."""
+    if source.render == "never" or fetcher is None:
+        return None
+    with contextlib.suppress(ImportError):
+        from connectors.web import render
+
+        if render.available() or source.render == "always":
+            renderer = render.Renderer(fetcher)
+            stack.push_async_callback(renderer.close)
+            return renderer.render
+    return None
+
+
+async def open_ledger(state: StateSettings) -> Ledger:
+    """Open the ledger that the settings name, made and migrated when needed.
+
+    Raises:
+        FatalError: the state cannot be written, with what to do about it.
+    """
+    from connectors.ledger import open_ledger as opened
+
+    if state.ledger is None:
+        folder = state.folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise errors.FatalError(
+                f"The state folder {folder} cannot be written ({error.strerror}): "
+                "free some space or name another with --state."
+            ) from error
+    return await opened(state.ledger_url())
+
+
+async def open_destination(
+    source: SourceOptions | None, *, persona: PersonaSettings, state: StateSettings
+) -> Destination:
+    """Connect to the Persona API, or to the embedded knowledge base where there is no client secret."""
+    timeout_s = source.timeout if source else 60.0
+    base_url = (source.persona_url if source else "") or persona.base_url
+    elsewhere = base_url != PERSONA_BASE_URL
+    if persona.client_secret is None and not elsewhere:
+        from connectors.persona import server
+
+        return Destination(
+            key=EMBEDDED,
+            where=f"the embedded knowledge base in {state.folder()}",
+            client=server.embedded(state.folder()),
+        )
+    from connectors.persona.client import PersonaClient
+
+    client = PersonaClient(
+        base_url=base_url, voice_base_url=persona.voice_base_url, secret=persona.client_secret, timeout_s=timeout_s
+    )
+    return Destination(key=base_url.rstrip("/") + "/", where=base_url, client=client)
+
+
+def open_pool() -> CleanerPool:
+    """Start the worker processes that clean: one a core."""
+    from connectors.extractors.pool import CleanerPool
+
+    return CleanerPool(workers=max(1, os.cpu_count() or 1))
+
+
+def open_source(
+    source: AnySource, *, headers: Mapping[str, str], ledger: Ledger, run: Run
+) -> tuple[Source, Fetcher | None]:
+    """Make the reader of a source, and the fetcher it shares with the renderer where it reads from the web."""
+
+    async def known(uri: str) -> Due | None:
+        return await ledger.known(run, uri)
+
+    match source:
+        case WebsiteSource():
+            from connectors.sources.website import Website
+
+            fetcher = open_fetcher(source, headers, source.website)
+            return Website(source, fetcher=fetcher, store=ledger.frontier(run)), fetcher
+        case SitemapSource():
+            from connectors.sources.sitemap import Sitemap
+
+            fetcher = open_fetcher(source, headers, source.sitemap)
+            return Sitemap(source, fetcher=fetcher, store=ledger.frontier(run)), fetcher
+        case FeedSource():
+            from connectors.sources.feed import Feed
+
+            fetcher = open_fetcher(source, headers, source.feed)
+            return Feed(source, fetcher=fetcher, known=known), fetcher
+        case DocumentsSource():
+            from connectors.sources.documents import Documents
+
+            return Documents(source, known=known), None
+        case GitSource():
+            from connectors.sources.git import Git
+
+            return Git(source, known=known), None
+
+
+def open_fetcher(source: SourceOptions, headers: Mapping[str, str], origin: str) -> Fetcher:
+    """Make the polite client for one source; only its own start address may be a private one."""
+    from connectors.web.fetcher import Fetcher
+
+    return Fetcher(
+        user_agent=source.user_agent or default_user_agent(version("persona-ingest")),
+        headers=headers,
+        concurrency=source.concurrency,
+        delay=source.delay,
+        allowed=(origin,),
+    )
+
+
+def header_values(lines: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, str]:
+    """Read ``Name: value`` lines; ``${NAME}`` in a value comes from the environment.
+
+    Raises:
+        UsageError: a line is no header, or names a variable that is not set.
+    """
+    values: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not _HEADER.match(name.strip()) or any(char in value for char in "\r\n\0"):
+            raise errors.UsageError(
+                f"A header must read 'Name: value'; {name.strip()[:40]!r} does not. Try --header 'Accept-Language: de'."
+            )
+        for variable in _VARIABLE.findall(value):
+            if variable not in environment:
+                raise errors.UsageError(
+                    f"The header {name.strip()} needs the environment variable {variable}, which is not set."
+                )
+        values[name.strip()] = _VARIABLE.sub(lambda match: environment[match[1]], value.strip())
+    return values

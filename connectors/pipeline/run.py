@@ -1,0 +1,289 @@
+"""One run of one source, from its first request to its summary."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from connectors import errors
+from connectors.pipeline import enriching
+from connectors.pipeline.progress import Progress
+from connectors.settings import (
+    DocumentsSource,
+    FeedSource,
+    GitSource,
+    PersonaSettings,
+    SitemapSource,
+    StateSettings,
+    WebsiteSource,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from connectors.extractors.pool import CleanerPool
+    from connectors.ledger import Ledger, Run
+    from connectors.models import Kind
+    from connectors.persona.client import PersonaClient
+    from connectors.pipeline.collect import Collector
+    from connectors.pipeline.deliver import BatchHead, BatchOutcome, Delivery
+    from connectors.pipeline.reconcile import Coverage
+    from connectors.settings import AnySource
+
+log = logging.getLogger(__name__)
+
+Purpose = Literal["import", "sync"]
+EMBEDDED = "embedded"
+"""The destination's name in the ledger when the embedded knowledge base serves."""
+
+
+def origin_of(source: AnySource) -> tuple[Kind, str]:
+    """Return a source's kind and its address."""
+    match source:
+        case WebsiteSource():
+            return "website", source.website
+        case DocumentsSource():
+            return "documents", source.documents
+        case FeedSource():
+            return "feed", source.feed
+        case SitemapSource():
+            return "sitemap", source.sitemap
+        case GitSource():
+            return "git", source.git
+
+
+def name_of(source: AnySource) -> str:
+    """Return what a source is called: its name, else its address without the scheme."""
+    if source.name:
+        return source.name
+    _, origin = origin_of(source)
+    parts = urlsplit(origin)
+    return (parts.netloc.rpartition("@")[2] + parts.path).rstrip("/") if parts.netloc else origin.rstrip("/")
+
+
+@dataclass(slots=True, kw_only=True)
+class IngestRun:
+    """An open run. The flow (or a test) calls its stages; each is safe to call again.
+
+    Attributes:
+        where: where the pages go, in words: ``the embedded knowledge base`` or the API's address.
+        progress: live numbers.
+    """
+
+    source: AnySource
+    run: Run
+    ledger: Ledger
+    persona: PersonaClient
+    pool: CleanerPool
+    collector: Collector
+    delivery: Delivery
+    where: str
+    progress: Progress
+    purpose: Purpose
+    closers: list[Any] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+    coverage: Coverage | None = None
+    crawl_s: float = 0.0
+    deliver_s: float = 0.0
+    failure: errors.IngestError | None = None
+    stopping: bool = False
+    prompts_made: list[str] = field(default_factory=list)
+    reviewed: int = 0
+    _collecting: asyncio.Task[None] | None = None
+    _due: asyncio.Event = field(default_factory=asyncio.Event)
+    _due_pages: int = 0
+    _closed: bool = False
+
+    def __post_init__(self) -> None:
+        """Hear from the collector when pages become due."""
+        self.collector.on_pages = self.on_pages
+
+    @property
+    def id(self) -> str:
+        """The run's name in the ledger."""
+        return self.run.id
+
+    @property
+    def name(self) -> str:
+        """The source's name."""
+        return self.run.source
+
+    @property
+    def kind(self) -> Kind:
+        """The source's kind."""
+        return self.run.kind
+
+    @property
+    def resumed(self) -> bool:
+        """Whether this run goes on where one that was stopped left off."""
+        return self.run.resumed
+
+    def start(self) -> asyncio.Task[None]:
+        """Begin to crawl and clean in the background; `collect` awaits it."""
+        if self._collecting is None:
+            self._collecting = asyncio.create_task(self._collect(), name=f"collect {self.name}")
+        return self._collecting
+
+    async def collect(self) -> None:
+        """Crawl, clean and record, to the end or until `stop`.
+
+        Raises:
+            UsageError: the source as a whole cannot be read; what to do next.
+            FatalError: the state cannot be written.
+        """
+        await asyncio.shield(self.start())
+
+    async def _collect(self) -> None:
+        began = time.perf_counter()
+        self.progress.stage = "crawling"
+        try:
+            await self.collector.collect()
+        except asyncio.CancelledError:
+            if not self.stopping:
+                raise
+        except errors.IngestError as error:
+            self.failure = error
+            raise
+        finally:
+            self.crawl_s = time.perf_counter() - began
+            self._due.set()
+
+    def on_pages(self, count: int) -> None:
+        """Note that so many page versions became due."""
+        self._due_pages += count
+        if self._due_pages >= self.source.batch_size:
+            self._due.set()
+
+    async def batches(self) -> AsyncIterator[BatchHead]:
+        """Yield batches to deliver while the crawl goes on; ends when everything due was yielded."""
+        task = self.start()
+        while True:
+            over = task.done()
+            for head in await self.delivery.cut(self.run, final=over and not self.stopping):
+                self.progress.batches += 1
+                yield head
+            if over or self.stopping:
+                return
+            self._due_pages = 0
+            self._due.clear()
+            waiting = asyncio.create_task(self._due.wait())
+            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+
+    async def deliver(self, batch_id: int) -> BatchOutcome:
+        """Deliver one batch, with its retries, and say what became of it."""
+        began = time.perf_counter()
+        try:
+            outcome = await self.delivery.deliver(self.run, batch_id)
+        finally:
+            self.deliver_s += time.perf_counter() - began
+        if outcome.state == "delivered":
+            self.progress.delivered += outcome.pages
+        else:
+            self.progress.batches_failed += 1
+        return outcome
+
+    async def change(self) -> None:
+        """Update what changed at the source and remove what is gone (as far as the evidence allows)."""
+        await self.delivery.change(self.run)
+
+    async def verify(self) -> Coverage:
+        """Read the knowledge base back and say whether every page is there exactly once."""
+        self.progress.stage = "verifying"
+        self.coverage = await self.delivery.verify(self.run)
+        self.progress.verified = self.coverage.verified
+        return self.coverage
+
+    async def prompts(self) -> list[str]:
+        """Ask for prompts about what the run brought; keeps and returns them."""
+        self.progress.stage = "enriching"
+        self.prompts_made = await enriching.ask_for_prompts(self.ledger, self.persona, self.run, site=self.name)
+        return self.prompts_made
+
+    async def review(self) -> int:
+        """Submit findings for review; returns how many."""
+        self.progress.stage = "enriching"
+        self.reviewed = await enriching.submit_findings(self.ledger, self.persona, self.run)
+        return self.reviewed
+
+    def stop(self) -> None:
+        """Stop at the next safe point: what was fetched and sent stays so, the next run goes on from here."""
+        self.stopping = True
+        if self._collecting and not self._collecting.done():
+            self._collecting.cancel()
+        self._due.set()
+
+    async def finish(self) -> dict[str, Any]:
+        """Close the run's books and return the summary of this source (docs: the public interface)."""
+        summary = await self.summary()
+        if self.stopping:
+            await self.ledger.release(self.run)
+        else:
+            complete = self.collector.complete and self.failure is None
+            await self.ledger.finish(self.run, state=summary["state"], complete=complete, summary=summary)
+        self.progress.stage = "done"
+        await self.close()
+        return summary
+
+    async def summary(self) -> dict[str, Any]:
+        """Return the numbers of this run so far, from the ledger."""
+        counts = await self.ledger.counts(self.run)
+        summary = counts.summary()
+        summary.update(
+            name=self.name,
+            kind=self.kind,
+            run=self.id,
+            verified=self.coverage.verified if self.coverage else 0,
+            prompts=len(self.prompts_made),
+            reviewed=self.reviewed,
+            seconds={
+                "total": round(time.perf_counter() - self.started, 3),
+                "crawl": round(self.crawl_s, 3),
+                "deliver": round(self.deliver_s, 3),
+            },
+        )
+        summary["state"] = self._state(summary)
+        return summary
+
+    def _state(self, summary: dict[str, Any]) -> str:
+        if self.stopping or isinstance(self.failure, errors.FatalError):
+            return "stopped"
+        whole = self.coverage is None or self.coverage.verified >= self.coverage.due
+        broken = summary["batches"]["failed"] or summary["quarantined"] or summary.get("faults")
+        return "completed" if whole and not broken and self.failure is None else "failed"
+
+    async def close(self) -> None:
+        """Let go of processes, connections and the ledger; an unfinished run stays resumable."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._collecting and not self._collecting.done():
+            self._collecting.cancel()
+            await asyncio.gather(self._collecting, return_exceptions=True)
+        for closer in self.closers:
+            await closer()
+
+
+async def open_run(
+    source: AnySource,
+    *,
+    persona: PersonaSettings,
+    state: StateSettings,
+    purpose: Purpose = "import",
+    progress: Progress | None = None,
+) -> IngestRun:
+    """Open the ledger, the knowledge base and the source, and take the source's lease.
+
+    Raises:
+        UsageError: an option that cannot work, or another run of this source is active.
+        FatalError: the state cannot be written.
+    """
+    from connectors.pipeline import parts
+
+    return await parts.assemble(
+        source, persona=persona, state=state, purpose=purpose, progress=progress if progress is not None else Progress()
+    )
