@@ -187,7 +187,7 @@ class Collector:
         self.on_pages(sum(verdict in {"new", "changed"} for verdict in verdicts))
 
     async def _let_go(self) -> None:
-        """Decide the pages that waited for the whole site: other URLs of a page, and pages with suspected boilerplate."""
+        """Decide what waited for the whole site: other URLs of a page, and pages with suspected boilerplate."""
         held = {item.page.uri: item.canonical async for item in self.ledger.held(self.run)}
         if not held:
             return
@@ -208,7 +208,7 @@ class Collector:
         return await self.ledger.visited(self.run, uri) in {"fetched", "not_modified"}
 
     async def _same_page(self, page: Page, canonical: str) -> bool:
-        """Say whether ``canonical`` holds what this page says: sites that name their home page everywhere lose nothing."""
+        """Say whether ``canonical`` holds what this page says: naming the home page everywhere loses nothing."""
         blocks = set(page.blocks)
         if not blocks:
             return True
