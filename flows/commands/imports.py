@@ -1,0 +1,114 @@
+"""The command `import`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.commands.frame import Frame, common, persona_settings
+from flows.options import source_of, source_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.settings import AnySource, PersonaSettings, StateSettings
+
+FLOWS = {
+    "website": ("flows.import_website", "import_website"),
+    "documents": ("flows.import_documents", "import_documents"),
+}
+EXIT_CODES = {"completed": 0, "failed": 1, "stopped": 3, "awaiting-approval": 4}
+_WORST_LAST = ("completed", "awaiting-approval", "failed", "stopped")
+
+
+@click.command("import")
+@click.argument("where", metavar="URL_OR_PATH...", nargs=-1, required=True)
+@source_options
+@common
+def import_(frame: Frame, where: tuple[str, ...], *, state: StateSettings, **options: Any) -> int:
+    """Import websites and documents once: crawl, clean, batch, deliver, verify, prompts, review.
+
+    \b
+    Examples:
+      persona-ingest import https://docs.example.com/guide/
+      persona-ingest import https://example.com --scope host --exclude '/blog/**' --max-pages 500
+      persona-ingest import ./handbook manual.pdf
+      persona-ingest import https://intranet.example --header 'Authorization: Bearer ${TOKEN}'
+      PERSONA_CLIENT_SECRET=... persona-ingest import https://docs.example.com --json
+
+    The start URL's folder is the scope: /docs/intro.html imports everything under /docs/.
+    Interrupted by Ctrl-C, the same command goes on where it stopped.
+    """
+    import asyncio
+
+    from connectors.errors import UsageError
+
+    if options.get("name") and len(where) > 1:
+        raise UsageError("--name names one source; give one address, or leave it out.")
+    sources = [source_of(one, options) for one in where]
+    persona = persona_settings(options.get("persona_url") or "")
+    result = asyncio.run(_import_all(frame, sources, persona=persona, state=state))
+    frame.say(result)
+    return EXIT_CODES[result["state"]]
+
+
+async def _import_all(
+    frame: Frame, sources: Sequence[AnySource], *, persona: PersonaSettings, state: StateSettings
+) -> dict[str, Any]:
+    from flows.session import Prefect
+
+    prefect = Prefect(state.folder().absolute(), debug=frame.debug)
+    summaries = []
+    try:
+        for source in sources:
+            summaries.append(await _import_one(frame, source, prefect, persona=persona, state=state))
+            if summaries[-1]["state"] == "stopped":
+                break
+    finally:
+        await prefect.end()
+    return joined(summaries)
+
+
+async def _import_one(
+    frame: Frame, source: AnySource, prefect: Any, *, persona: PersonaSettings, state: StateSettings
+) -> dict[str, Any]:
+    from connectors.pipeline.run import open_run
+    from flows import console
+    from flows.conductor import Conductor
+    from flows.session import conduct, live_progress
+
+    progress = live_progress()
+    run = await open_run(source, persona=persona, state=state, progress=progress)
+    async with console.shown(run.name, progress) as say:
+        say(
+            f"Importing {console.safe(run.name)} into {console.safe(run.where)}" + (" (resumed)" if run.resumed else "")
+        )
+        run.start()
+        prefect.begin(after=lambda: progress.done > 0)
+        conductor = Conductor(run)
+        shown = {"source": shown_parameters(source)}
+        summary = await conduct(conductor, prefect, flow=FLOWS[run.kind], parameters=shown, say=say)
+    if prefect.problem:
+        say(f"The run is complete without Prefect: {console.safe(prefect.problem)}")
+    if not frame.as_json:
+        click.echo(console.summary(summary, examples=progress.examples, where=run.where, prompts=conductor.prompts))
+        click.echo(console.next_steps(summary))
+    return summary
+
+
+def shown_parameters(source: AnySource) -> AnySource:
+    """Return the source as Prefect may store and show it: header values and passwords are left out."""
+    from connectors.web.urls import redact
+
+    headers = tuple(f"{line.partition(':')[0]}: (not shown)" for line in source.header)
+    changed: dict[str, Any] = {"header": headers}
+    if address := getattr(source, "website", ""):
+        changed["website"] = redact(address)
+    return source.model_copy(update=changed)
+
+
+def joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what `--json` prints: the worst state of all sources, and each one's summary."""
+    state = max((summary["state"] for summary in summaries), key=_WORST_LAST.index)
+    return {"run": summaries[0].get("run", ""), "state": state, "sources": list(summaries)}

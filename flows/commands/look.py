@@ -1,0 +1,124 @@
+"""The commands that only look: `preview`, `explain`, `status`. They import neither Prefect nor a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.commands.frame import Frame, common
+from flows.options import source_of, source_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from connectors.settings import StateSettings
+
+_SHOWN_OF_A_REPORT = 20
+
+
+@click.command()
+@click.argument("where", metavar="URL_OR_PATH")
+@source_options
+@common
+def preview(frame: Frame, where: str, *, state: StateSettings, **options: Any) -> int:  # noqa: ARG001 - looks at no state
+    """Show a page as it would be sent, and why. Stores and sends nothing.
+
+    \b
+    Examples:
+      persona-ingest preview https://docs.example.com/guide/install.html
+      persona-ingest preview page.html --select main --remove .cookie-banner
+      persona-ingest preview handbook.pdf --json
+    """
+    from connectors.pipeline import operate
+
+    found = asyncio.run(operate.preview(source_of(where, options)))
+    answer = {
+        "uri": found.uri,
+        "pages": found.pages,
+        "reason": found.reason,
+        "detail": found.detail,
+        "report": found.report,
+        "links": found.links,
+    }
+    frame.say(answer)
+    if not frame.as_json:
+        click.echo(_preview_text(answer))
+    return 0
+
+
+def _preview_text(answer: Mapping[str, Any]) -> str:
+    from flows.console import safe
+
+    out: list[str] = []
+    for page in answer["pages"]:
+        out += [f"title:    {safe(page['title'])}"]
+        out += [f"{key + ':':9} {safe(str(value))}" for key, value in page["metadata"].items()]
+        out += ["", "\n".join(safe(row, longest=10_000) for row in page["content"].splitlines()), "", "-" * 72]
+    if answer["reason"]:
+        out.append(f"Nothing would be sent: {answer['reason']}. {safe(answer['detail'])}")
+    elif answer["detail"]:
+        out.append(f"Why: {safe(answer['detail'])}")
+    for key, value in list(answer["report"].items())[:_SHOWN_OF_A_REPORT]:
+        out.append(
+            f"  {key}: {safe(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))}"
+        )
+    out.append(f"  links: {answer['links']}")
+    return "\n".join(out)
+
+
+@click.command()
+@click.argument("url", metavar="URL")
+@common
+def explain(frame: Frame, url: str, *, state: StateSettings) -> int:
+    """Tell what became of a URL in each run, newest first, and by which rule.
+
+    \b
+    Example:
+      persona-ingest explain https://docs.example.com/guide/old.html
+    """
+    from connectors.pipeline import operate
+
+    told = asyncio.run(operate.explain(url, state=state))
+    frame.say({"url": url, "runs": told})
+    if not frame.as_json:
+        click.echo(_rows(told) if told else f"No run has met {url}. `persona-ingest status` lists what is known.")
+    return 0
+
+
+@click.command()
+@common
+def status(frame: Frame, *, state: StateSettings) -> int:
+    """List the sources: pages, last run, next run, batches by state.
+
+    \b
+    Examples:
+      persona-ingest status
+      persona-ingest status --json --state /srv/persona
+    """
+    from connectors.pipeline import operate
+    from flows import local_server
+
+    rows = asyncio.run(operate.status(state=state))
+    server = local_server.local_server(state.folder().absolute())
+    frame.say({"state": str(state.folder()), "sources": rows, "ui": server.get("ui_url", "")})
+    if not frame.as_json:
+        click.echo(_rows(rows) if rows else "Nothing was imported yet: persona-ingest import https://docs.example.com")
+        click.echo(f"\nState: {state.folder()}" + (f"   UI: {server['ui_url']}" if server else ""))
+    return 0
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return one paragraph a row: names and values, nested ones flattened."""
+    from flows.console import safe
+
+    out: list[str] = []
+    for row in rows:
+        out.append("")
+        for key, value in row.items():
+            shown = ", ".join(f"{v} {k}" for k, v in value.items() if v) if isinstance(value, dict) else value
+            if shown not in (None, "", []):
+                out.append(f"  {key.replace('_', ' '):14} {safe(str(shown))}")
+    return "\n".join(out)

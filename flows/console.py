@@ -1,0 +1,183 @@
+"""What a person sees of a run in a terminal: progress while it runs, a summary with the balance at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from connectors.pipeline.progress import Progress
+
+EVERY_S = 5.0
+FRAMES_A_SECOND = 4
+EXAMPLES = 3
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def safe(text: str, *, longest: int = 200) -> str:
+    """Return a site's words without anything that moves a cursor, turns text round or fills the screen."""
+    plain = _CONTROL.sub("�", text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def line(text: str) -> None:
+    """Print one event."""
+    click.echo(f"{time.strftime('%H:%M:%S')}  {text}", err=True)
+
+
+def numbers(progress: Progress) -> str:
+    """Return a run's counts as one line."""
+    parts = [f"{progress.discovered} found", f"{progress.read} read"]
+    parts += [f"{progress.unmodified} not modified"] if progress.unmodified else []
+    skipped = progress.rules.total()
+    parts += [f"{skipped} passed over"] if skipped else []
+    parts.append(f"{progress.delivered} delivered in {progress.batches - progress.batches_failed} batches")
+    parts += [f"{progress.batches_failed} batches FAILED"] if progress.batches_failed else []
+    parts += [f"{progress.verified} verified"] if progress.verified else []
+    return ", ".join(parts)
+
+
+@asynccontextmanager
+async def shown(name: str, progress: Progress) -> AsyncIterator[Callable[[str], None]]:
+    """Show a run's progress while the block runs; yields what prints a line above it."""
+    show = _live(name, progress) if sys.stderr.isatty() else _lines(name, progress)
+    async with show as say:
+        yield say
+
+
+@asynccontextmanager
+async def _lines(name: str, progress: Progress) -> AsyncIterator[Callable[[str], None]]:
+    async def tell() -> None:
+        stage, last = "", ""
+        due = 0.0
+        while True:
+            now = time.monotonic()
+            text = numbers(progress)
+            if progress.stage != stage or (now >= due and text != last):
+                line(f"{safe(name)}: {progress.stage}: {text}")
+                stage, last, due = progress.stage, text, now + EVERY_S
+            await asyncio.sleep(0.25)
+
+    task = asyncio.create_task(tell())
+    try:
+        yield line
+    finally:
+        task.cancel()
+
+
+@asynccontextmanager
+async def _live(name: str, progress: Progress) -> AsyncIterator[Callable[[str], None]]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.markup import escape
+
+    console = Console(stderr=True)
+    started = time.monotonic()
+
+    def picture() -> Any:
+        return _picture(name, progress, seconds=time.monotonic() - started)
+
+    with Live(picture(), console=console, refresh_per_second=FRAMES_A_SECOND, get_renderable=picture, transient=True):
+        yield lambda text: console.print(escape(text), highlight=False)
+
+
+def _picture(name: str, progress: Progress, *, seconds: float) -> Any:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    rate = progress.done / seconds if seconds else 0.0
+    table = Table.grid(padding=(0, 2))
+    table.add_row(Text(safe(name, longest=60), style="bold"), Text(progress.stage, style="cyan"), Text(_clock(seconds)))
+    due = progress.verdicts["new"] + progress.verdicts["changed"]
+    rows = (
+        ("crawled", progress.done, progress.discovered, f"{rate:.0f} a second"),
+        ("delivered", progress.delivered, max(progress.delivered, due),
+         f"{progress.batches} batches" + (f", {progress.batches_failed} failed" if progress.batches_failed else "")),
+        ("verified", progress.verified, max(progress.verified, progress.delivered), ""),
+    )  # fmt: skip
+    bars = Table.grid(padding=(0, 2))
+    for label, done, total, note in rows:
+        bar = ProgressBar(total=max(total, 1), completed=done, width=30)
+        bars.add_row(label, bar, Text(f"{done} of {total}", justify="right"), Text(note, style="dim"))
+    recent = Text(safe(progress.recent[-1], longest=100) if progress.recent else "", style="dim")
+    return Group(table, bars, recent)
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def summary(
+    source: Mapping[str, Any], *, examples: Mapping[str, Sequence[str]], where: str, prompts: Sequence[str]
+) -> str:
+    """Return one source's summary for a person: the balance of its URLs, what was delivered, what to do next."""
+    out: list[str] = ["", f"{safe(str(source['name']))}: {source['state']}"]
+    if "urls" in source:
+        out += _urls(source["urls"], examples)
+        out += _delivery(source, where)
+    if prompts:
+        out.append(f"  Prompts     {len(prompts)}, such as: {safe(prompts[0], longest=90)}")
+    if source.get("reviewed"):
+        out.append(f"  For review  {source['reviewed']} findings a person should look at")
+    out += [f"  Problem     {safe(problem, longest=400)}" for problem in source.get("problems", ())]
+    return "\n".join(out)
+
+
+def _urls(urls: Mapping[str, Any], examples: Mapping[str, Sequence[str]]) -> list[str]:
+    skipped, failed = urls.get("skipped", {}), urls.get("failed", {})
+    balance = (
+        f"  URLs        {urls['discovered']} discovered = {urls['fetched']} fetched"
+        f" + {urls['not_modified']} not modified + {sum(skipped.values())} skipped + {sum(failed.values())} failed"
+    )
+    out = [balance]
+    for outcome, rules in (("skipped", skipped), ("failed", failed)):
+        for rule, count in sorted(rules.items(), key=lambda item: -item[1]):
+            out.append(f"    {outcome:8}  {count:>6}  {rule}")
+            out += [
+                f"                      {safe(uri, longest=100)}"
+                for uri in examples.get(f"{outcome}:{rule}", ())[:EXAMPLES]
+            ]
+    return out
+
+
+def _delivery(source: Mapping[str, Any], where: str) -> list[str]:
+    pages, sent, batches = source["pages"], source["delivered"], source["batches"]
+    seconds = source["seconds"]
+    words = ", ".join(f"{count} {key}" for key, count in pages.items() if count) or "none"
+    done = ", ".join(f"{count} {key}" for key, count in sent.items() if count) or "nothing due"
+    lots = ", ".join(f"{count} {key}" for key, count in batches.items() if count) or "none"
+    out = [
+        f"  Pages       {words}",
+        f"  Delivered   {done} → {safe(where)}",
+        f"  Batches     {lots}",
+        f"  Verified    {source['verified']} read back from the knowledge base",
+    ]
+    out += [f"  Quarantined {source['quarantined']}"] if source.get("quarantined") else []
+    out.append(
+        f"  Time        {seconds['total']:.1f} s (crawl {seconds['crawl']:.1f} s, delivery {seconds['deliver']:.1f} s)"
+    )
+    return out
+
+
+def next_steps(result: Mapping[str, Any]) -> str:
+    """Return what to do now, by how the command ended."""
+    state = result["state"]
+    if state == "completed":
+        return 'Next: persona-ingest ask "…" tries it; status shows what is known; sync keeps it up to date.'
+    if state == "awaiting-approval":
+        return (
+            f"Next: look at the list, then persona-ingest sync --approve {result['run']} or --reject {result['run']}."
+        )
+    if state == "stopped":
+        return "Next: put right what is said above, then run the same command; it goes on from here."
+    return "Next: persona-ingest retry sends again what failed; persona-ingest explain URL tells why a page is missing."

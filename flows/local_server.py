@@ -1,0 +1,181 @@
+"""Which Prefect server a command uses: the one named, the one that `ui` started, or a lean temporary one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+STARTUP_S = 120
+_FILE = "server.json"
+
+
+def folder_of(state: Path) -> Path:
+    """Return where our Prefect servers keep their database and logs."""
+    return state / "prefect"
+
+
+def named_server() -> str:
+    """Return the API address that the environment or Prefect's active profile names; empty when none does."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    try:
+        import tomllib
+
+        profiles = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
+    return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))
+
+
+def is_alive(api_url: str, *, timeout_s: float = 2) -> bool:
+    """Say whether a Prefect API answers there."""
+    with suppress(OSError, ValueError):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{api_url.rstrip('/')}/health", timeout=timeout_s) as answer:
+            return bool(answer.status == 200)  # noqa: PLR2004 - OK
+    return False
+
+
+def local_server(state: Path) -> dict[str, Any]:
+    """Return what `ui` wrote about the server it started, when that server still answers; else an empty dict."""
+    try:
+        known: dict[str, Any] = json.loads((folder_of(state) / _FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return known if is_alive(str(known.get("api_url", ""))) else {}
+
+
+def remember(state: Path, known: dict[str, Any] | None) -> None:
+    """Write down the server that runs for this state folder, or forget it."""
+    path = folder_of(state) / _FILE
+    if known is None:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(known), encoding="utf-8")
+    temporary.replace(path)
+
+
+def free_port() -> int:
+    """Return a port on loopback that nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(folder: Path, *, api_url: str) -> dict[str, str]:
+    """Return the Prefect settings that our servers and their clients share: private, silent, loopback only."""
+    return {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_API_URL": api_url,
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder / 'prefect.db'}",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    }
+
+
+# What a temporary server does not need: nobody looks at it, nothing is scheduled on it, it lives as long as one run.
+_LEAN = {
+    "PREFECT_UI_ENABLED": "false",
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT__SERVER_FINAL": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+    "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+    "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+}
+
+
+@dataclass(slots=True)
+class TemporaryServer:
+    """A Prefect server for the time of one command; it ends with the process that started it, however that ends.
+
+    Its database stays in the state folder: tables are made once, and `ui` shows the runs of earlier commands.
+    """
+
+    state: Path
+    api_url: str = ""
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _log: IO[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def log_path(self) -> Path:
+        """Where its own words go."""
+        return folder_of(self.state) / "temporary-server.log"
+
+    @property
+    def _made(self) -> Path:
+        return folder_of(self.state) / f"tables-of-{version('prefect')}"
+
+    def start(self) -> None:
+        """Start the process; `ready` waits for it.
+
+        Raises:
+            OSError: the state folder cannot be written or the process cannot be started.
+        """
+        folder = folder_of(self.state)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        port = free_port()
+        self.api_url = f"http://127.0.0.1:{port}/api"
+        settings = {**environment(folder, api_url=self.api_url), **_LEAN}
+        if self._made.exists() and (folder / "prefect.db").exists():
+            settings["PREFECT_API_DATABASE_MIGRATE_ON_START"] = "false"
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA_CLIENT"))}
+        self._log = self.log_path.open("wb")
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "flows.server_process", str(port)],
+            env={**kept, **settings},
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+
+    async def ready(self, *, timeout_s: float = STARTUP_S) -> bool:
+        """Wait until it answers; False when it ended or did not answer in time."""
+        assert self._process is not None
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until and self._process.poll() is None:
+            if await asyncio.to_thread(is_alive, self.api_url):
+                self._made.touch()
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    def stop(self) -> None:
+        """End it, and wait until it is gone."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+        if self._log:
+            self._log.close()
+        self._process = None

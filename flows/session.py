@@ -1,0 +1,186 @@
+"""One command's time with Prefect: the crawl starts at once, Prefect comes up beside it and its flow adopts the run."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flows import local_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    from connectors.pipeline.progress import Progress
+    from flows.conductor import Conductor
+
+log = logging.getLogger(__name__)
+
+HEAD_START_S = 2.0
+PATIENCE_S = 90.0
+STOP_WITHIN_S = 8.0
+
+
+class Prefect:
+    """Prefect for one command: which server, when it is ready, and the flow modules once they are imported."""
+
+    def __init__(self, state: Path, *, debug: bool = False) -> None:
+        self._state = state
+        self._debug = debug
+        self._own: local_server.TemporaryServer | None = None
+        self._ready: asyncio.Task[str] | None = None
+        self.problem = ""
+        self.where = ""
+
+    def begin(self, *, after: Callable[[], bool]) -> None:
+        """Start what takes long; importing Prefect here waits until ``after`` says yes: the crawl comes first."""
+        if self._ready is None:
+            self._ready = asyncio.create_task(self._prepare(after), name="prefect")
+
+    async def _prepare(self, after: Callable[[], bool]) -> str:
+        """Return why there is no Prefect; empty when there is."""
+        try:
+            answers = await self._choose_server()
+            for _ in range(int(HEAD_START_S / 0.05)):
+                if after():
+                    break
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(importlib.import_module, "flows.stages")
+            if self._own and not await answers:
+                return f"its temporary server did not start, see {self._own.log_path}"
+            if not self._own and not await asyncio.to_thread(local_server.is_alive, self.where, timeout_s=10):
+                return f"no Prefect server answers at {self.where}"
+        except Exception as error:
+            log.debug("prefect did not start", exc_info=True)
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    async def _choose_server(self) -> Any:
+        """Find or start a server and point this process' Prefect at it; returns what to await, if anything."""
+        os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "connectors,flows")
+        os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        if not self._debug:
+            os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+        if named := local_server.named_server():
+            self.where = named
+            return None
+        if known := await asyncio.to_thread(local_server.local_server, self._state):
+            self.where = str(known["api_url"])
+            _point_at(self._state, self.where)
+            return None
+        self._own = local_server.TemporaryServer(self._state)
+        await asyncio.to_thread(self._own.start)
+        self.where = self._own.api_url
+        _point_at(self._state, self.where)
+        return asyncio.create_task(self._own.ready())
+
+    async def tell(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> Any:
+        """Let a flow adopt a run that is under way, as soon as Prefect is there; returns the flow's state or None.
+
+        Args:
+            flow: the flow's module and name.
+            parameters: what the flow run is shown with; nothing secret.
+        """
+        assert self._ready is not None
+        if self.problem:
+            return None
+        self.problem = await self._ready
+        if self.problem:
+            return None
+        stages = importlib.import_module("flows.stages")
+        module: ModuleType = await asyncio.to_thread(importlib.import_module, flow[0])
+        try:
+            with stages.adopting(conductor):
+                return await getattr(module, flow[1])(**parameters, return_state=True)
+        except Exception as error:
+            log.debug("the flow could not follow", exc_info=True)
+            self.problem = f"{type(error).__name__}: {error}"
+            conductor.unfollow()
+            return None
+
+    async def end(self) -> None:
+        """Leave nothing running."""
+        if self._ready:
+            self._ready.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._ready
+        if self._own:
+            await asyncio.to_thread(self._flush_then_stop)
+
+    def _flush_then_stop(self) -> None:
+        if "prefect" in sys.modules:
+            with suppress(Exception):
+                from prefect.events.worker import EventsWorker
+                from prefect.logging.handlers import APILogWorker
+
+                APILogWorker.drain_all(timeout=5)
+                EventsWorker.drain_all(timeout=5)
+        assert self._own is not None
+        self._own.stop()
+
+
+def _point_at(state: Path, api_url: str) -> None:
+    for key, value in local_server.environment(local_server.folder_of(state), api_url=api_url).items():
+        os.environ.setdefault(key, value)
+    os.environ["PREFECT_API_URL"] = api_url
+
+
+async def conduct(
+    conductor: Conductor,
+    prefect: Prefect,
+    *,
+    flow: tuple[str, str],
+    parameters: dict[str, Any],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Carry a run out while Prefect follows as soon as it can; Ctrl-C and SIGTERM stop it at a safe point.
+
+    Returns:
+        The summary of its source.
+    """
+    work = conductor.start()
+    telling = asyncio.create_task(prefect.tell(conductor, flow, parameters))
+    stopping: list[asyncio.Task[None]] = []
+
+    def stop() -> None:
+        if not stopping:
+            say("Stopping at a safe point; what was read and sent is kept.")
+            stopping.append(asyncio.create_task(conductor.stop(within_s=STOP_WITHIN_S)))
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        await asyncio.wait({work})
+        if not telling.done() and not stopping:
+            await _wait_for_the_story(telling, prefect, say)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        if not telling.done():
+            telling.cancel()
+            await asyncio.wait({telling}, timeout=5)
+    return work.result()
+
+
+async def _wait_for_the_story(telling: asyncio.Task[Any], prefect: Prefect, say: Callable[[str], None]) -> None:
+    done, _ = await asyncio.wait({telling}, timeout=1)
+    if not done:
+        say("Everything is delivered; Prefect writes down the run.")
+        done, _ = await asyncio.wait({telling}, timeout=PATIENCE_S)
+    if not done:
+        prefect.problem = f"it was not ready {PATIENCE_S:.0f} s after the work was done"
+
+
+def live_progress() -> Progress:
+    """Return the numbers that a run keeps and the display reads."""
+    from connectors.pipeline.progress import Progress
+
+    return Progress()

@@ -1,0 +1,222 @@
+"""The tasks that flows share: each carries out one step of a run, under a name that reads like a story."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import TerminationSignal
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prefect.client.schemas.objects import State
+
+    from flows.conductor import Conductor, Step
+
+log = logging.getLogger(__name__)
+
+COUNTS_EVERY_S = 5.0
+STOP_WITHIN_S = 8.0
+_adopted: ContextVar[Conductor | None] = ContextVar("adopted", default=None)
+
+
+@contextmanager
+def adopting(conductor: Conductor) -> Iterator[None]:
+    """Hand a run that is under way to the flow that is called inside."""
+    token = _adopted.set(conductor)
+    try:
+        yield
+    finally:
+        _adopted.reset(token)
+
+
+def adopted() -> Conductor | None:
+    """Return the run that was handed to this flow, if one was."""
+    return _adopted.get()
+
+
+def _named(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    # No retries: the delivery stage retries by itself, and two layers would multiply.
+    return task(
+        name=kind,
+        task_run_name="{name}",
+        retries=0,
+        persist_result=False,
+        cache_policy=NO_CACHE,
+        tags=[kind],
+    )
+
+
+async def _carried_out(step: Step) -> State[Any]:
+    """Return a step's outcome as a state: counts and ids, never pages."""
+    try:
+        outcome = await step.outcome()
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the conductor decides what it means for the run; here it is shown
+        return Failed(message=str(error) or type(error).__name__)
+    return _state_of(step, outcome)
+
+
+def _state_of(step: Step, outcome: Any) -> State[Any]:
+    match step.kind:
+        case "deliver":
+            return _delivery_state(outcome)
+        case "verify":
+            message = f"{outcome.verified} of {outcome.due} pages are in the knowledge base exactly once."
+            return (Completed if outcome.verified >= outcome.due else Failed)(message=message)
+        case "prompts":
+            return Completed(message=f"{len(outcome)} prompts were made.")
+        case "review":
+            return Completed(message=f"{outcome} findings were submitted for review.")
+        case _:
+            return Completed(message="Done.")
+
+
+def _delivery_state(outcome: Any) -> State[Any]:
+    pages = "1 page" if outcome.pages == 1 else f"{outcome.pages} pages"
+    calls = "1 call" if outcome.calls == 1 else f"{outcome.calls} calls"
+    if outcome.state == "delivered":
+        return Completed(message=f"{pages} delivered in {calls}.")
+    return Failed(message=f"{pages}: {outcome.state} after {calls}. {outcome.detail}".strip())
+
+
+@_named("crawl")
+async def collect(name: str, step: Step) -> State[Any]:  # noqa: ARG001 - names the task run
+    """Crawl, clean and record one source."""
+    return await _carried_out(step)
+
+
+@_named("deliver")
+async def deliver(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+    """Deliver one batch; a batch that fails fails here, and the others go on."""
+    return await _carried_out(step)
+
+
+@_named("change")
+async def change(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+    """Update what changed at the source and remove what is gone."""
+    return await _carried_out(step)
+
+
+@_named("verify")
+async def verify(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+    """Read the knowledge base back: is every page there exactly once?"""
+    return await _carried_out(step)
+
+
+@_named("prompts")
+async def prompts(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+    """Ask for prompts about what the run brought."""
+    return await _carried_out(step)
+
+
+@_named("review")
+async def review(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+    """Submit what a person should look at."""
+    return await _carried_out(step)
+
+
+_TASKS = {
+    "collect": collect,
+    "deliver": deliver,
+    "change": change,
+    "verify": verify,
+    "prompts": prompts,
+    "review": review,
+}
+
+
+async def follow(conductor: Conductor) -> dict[str, Any]:
+    """Carry out a run, each step as a task run, and return its summary; a cancelled flow stops it at a safe point.
+
+    Raises:
+        TerminationSignal: the flow run was cancelled or its process told to end; the run is resumable.
+    """
+    logger = get_run_logger()
+    logger.info("Crawling %s into %s", conductor.run.name, conductor.run.where)
+    following: list[asyncio.Task[Any]] = []
+    work = conductor.start()
+    terminated = asyncio.Event()
+    counting = asyncio.create_task(_count(conductor))
+    try:
+        with _sigterm(terminated):
+            ending = asyncio.create_task(terminated.wait())
+            telling = asyncio.create_task(_tell(conductor, following))
+            await asyncio.wait({work, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if terminated.is_set():
+                logger.warning("Cancelled: stopping at a safe point, the next run goes on from here")
+                await conductor.stop(within_s=STOP_WITHIN_S)
+            ending.cancel()
+            await (telling if not terminated.is_set() else asyncio.wait({telling}, timeout=1))
+        await asyncio.wait(following, timeout=None if not terminated.is_set() else 1)
+    except BaseException:
+        if not work.done() and adopted() is None:
+            await conductor.stop(within_s=STOP_WITHIN_S)
+        raise
+    finally:
+        counting.cancel()
+    if terminated.is_set():
+        raise TerminationSignal(signal=signal.SIGTERM)
+    return work.result()
+
+
+async def _tell(conductor: Conductor, following: list[asyncio.Task[Any]]) -> None:
+    async for step in conductor.follow():
+        told = _TASKS[step.kind](name=step.name, step=step, return_state=True)
+        following.append(asyncio.create_task(told))
+
+
+async def _count(conductor: Conductor) -> None:
+    """Log the counts every few seconds."""
+    from flows.console import numbers
+
+    logger = get_run_logger()
+    last = ""
+    while True:
+        await asyncio.sleep(COUNTS_EVERY_S)
+        text = numbers(conductor.run.progress)
+        if text != last:
+            logger.info("%s: %s", conductor.run.progress.stage, text)
+            last = text
+
+
+@contextmanager
+def _sigterm(terminated: asyncio.Event) -> Iterator[None]:
+    """Turn SIGTERM into an event, so that the run ends between two writes and not in one."""
+    if threading.current_thread() is not threading.main_thread() or adopted() is not None:
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, terminated.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        with contextlib.suppress(TypeError, ValueError):
+            signal.signal(signal.SIGTERM, before)
+
+
+def verdict(summary: dict[str, Any]) -> State[Any]:
+    """Return the flow run's final state: Failed, with a sentence, unless everything due is delivered and verified."""
+    data = {"run": summary.get("run"), "state": summary["state"], "verified": summary.get("verified", 0)}
+    if summary["state"] == "completed":
+        pages = summary["pages"]
+        message = f"{pages['new']} new, {pages['changed']} changed, {pages['unchanged']} unchanged; all verified."
+        return Completed(message=message, data=data)
+    problems = summary.get("problems") or [
+        f"{key} {value}" for key, value in summary.get("batches", {}).items() if value
+    ]
+    return Failed(message=f"{summary['name']}: {summary['state']}: {'; '.join(problems) or 'see the report'}"[:1000])
