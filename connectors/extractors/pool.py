@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from connectors.errors import FatalError
-from connectors.extractors import sniff, wire
+from connectors.extractors import wire
+from connectors.media_types import HTML
 from connectors.models import Extracted
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class CleanerPool:
             if self._closed:
                 raise RuntimeError("the cleaner pool is closed")
             head, body = wire.request(resource, rules)
-            heavy = len(body) > _HEAVY or resource.media_type not in {sniff.HTML, "application/xhtml+xml"}
+            heavy = len(body) > _HEAVY or resource.media_type not in {HTML, "application/xhtml+xml"}
             job = _Job(head, body, heavy, asyncio.get_running_loop().create_future())
             self._waiting.append(job)
             self._feed()

@@ -5,35 +5,27 @@ from __future__ import annotations
 import re
 import zipfile
 from io import BytesIO
-from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-HTML = "text/html"
-PDF = "application/pdf"
-ZIP = "application/zip"
-_OOXML = "application/vnd.openxmlformats-officedocument."
-DOCX = _OOXML + "wordprocessingml.document"
-PPTX = _OOXML + "presentationml.presentation"
-XLSX = _OOXML + "spreadsheetml.sheet"
-ODT = "application/vnd.oasis.opendocument.text"
-ODP = "application/vnd.oasis.opendocument.presentation"
-ODS = "application/vnd.oasis.opendocument.spreadsheet"
-EPUB = "application/epub+zip"
-RTF = "application/rtf"
-MARKDOWN = "text/markdown"
-RST = "text/x-rst"
-TEXT = "text/plain"
-CSV = "text/csv"
-EML = "message/rfc822"
-OLE = "application/x-ole-storage"  # DOC, XLS, PPT of old, and encrypted OOXML
-
-BY_SUFFIX = {
-    ".html": HTML, ".htm": HTML, ".xhtml": HTML, ".xht": HTML, ".pdf": PDF, ".zip": ZIP, ".docx": DOCX,
-    ".docm": DOCX, ".pptx": PPTX, ".pptm": PPTX, ".xlsx": XLSX, ".xlsm": XLSX, ".odt": ODT, ".odp": ODP,
-    ".ods": ODS, ".epub": EPUB, ".rtf": RTF, ".md": MARKDOWN, ".markdown": MARKDOWN, ".mdx": MARKDOWN,
-    ".mdown": MARKDOWN, ".rst": RST, ".rest": RST, ".txt": TEXT, ".text": TEXT, ".log": TEXT, ".csv": CSV,
-    ".tsv": "text/tab-separated-values", ".eml": EML, ".doc": OLE, ".xls": OLE, ".ppt": OLE,
-}  # fmt: skip
+from connectors.media_types import (
+    BY_SUFFIX,
+    CSV,
+    DOCX,
+    EML,
+    EPUB,
+    HTML,
+    MARKDOWN,
+    OLE,
+    PDF,
+    PPTX,
+    RST,
+    RTF,
+    TEXT,
+    TSV,
+    XLSX,
+    ZIP,
+    suffix_of,
+)
 
 _ALIASES = {
     "application/xhtml+xml": HTML,
@@ -53,7 +45,7 @@ _ALIASES = {
 _VAGUE = frozenset(
     {"", "application/octet-stream", "binary/octet-stream", "application/x-download", "application/unknown"}
 )
-_TEXTUAL = frozenset({HTML, MARKDOWN, RST, TEXT, CSV, EML, "text/tab-separated-values"})
+_TEXTUAL = frozenset({HTML, MARKDOWN, RST, TEXT, CSV, EML, TSV})
 _MARKUP = re.compile(
     rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*)*<(?:!doctype\s+html|html|head|body)[\s>]",
     re.IGNORECASE | re.DOTALL,
@@ -78,7 +70,7 @@ def media_type(declared: str, *, uri: str, body: bytes) -> str:
 
 def by_name(uri: str) -> str:
     """Return the media type that the last path segment's suffix stands for; empty when it stands for none."""
-    return BY_SUFFIX.get(PurePosixPath(unquote(urlsplit(uri).path)).suffix.lower(), "")
+    return BY_SUFFIX.get(suffix_of(unquote(urlsplit(uri).path)), "")
 
 
 def magic(body: bytes) -> str:

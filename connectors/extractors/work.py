@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.extractors import sniff
+from connectors.media_types import HTML
 from connectors.models import Extracted
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _extract(resource: Resource, rules: CleaningRules) -> Extracted:
     if not body:
         return Extracted(problem="empty", detail="It has no content.")
     kind = sniff.media_type(resource.media_type, uri=resource.uri, body=body)
-    if kind == sniff.HTML:
+    if kind == HTML:
         from connectors.extractors import html
 
         return html.extract(resource, rules)
