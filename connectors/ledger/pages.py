@@ -1,0 +1,367 @@
+"""SQL of what was read: resources, pages, and the page versions that are due to be sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, delete, insert, select, update
+
+from connectors.ledger import visits
+from connectors.ledger.pack import (
+    dump,
+    pack_blocks,
+    pack_links,
+    pack_page,
+    pack_text,
+    plain,
+    text_key,
+    unpack_links,
+    unpack_page,
+    uri_hash,
+)
+from connectors.ledger.schema import holds, insert_id, pages, resources, versions
+from connectors.ledger.values import Held
+from connectors.models import sha256_hex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from connectors.ledger.values import Run, Verdict
+    from connectors.models import Draft, Extracted, Page, Resource
+
+_RESOURCE = select(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
+_KEEP_RESOURCE = update(resources).where(resources.c.id == bindparam("key"))
+_PAGE = (
+    select(pages, versions.c.state.label("version_state"))
+    .outerjoin(versions, versions.c.id == pages.c.version_id)
+    .where(pages.c.hash == bindparam("h"), pages.c.source_id == bindparam("s"))
+)
+_OWNER = (
+    select(pages.c.id, pages.c.uri)
+    .where(
+        pages.c.text_hash == bindparam("text"),
+        pages.c.source_id == bindparam("s"),
+        pages.c.state == "live",
+        pages.c.hash != bindparam("h"),
+    )
+    .order_by(pages.c.id)
+    .limit(1)
+)
+_TOUCH = (
+    update(pages)
+    .where(pages.c.id == bindparam("key"))
+    .values(resource_id=bindparam("resource"), seen_run=bindparam("run"), flags=bindparam("new_flags"))
+    .values(blocks=bindparam("new_blocks"), gone_runs=0, absent_runs=0)
+)
+_UNSENT = ("pending", "duplicate", "quarantined")
+
+
+def same_bytes(
+    connection: Connection, run: Run, resource: Resource, *, config: str, now: int
+) -> tuple[str, ...] | None:
+    """Record a resource whose bytes and cleaning are those of last time; its links, or None when they are not."""
+    row = _resource(connection, run, resource.uri)
+    if row is None or resource.body is None or row.config != config or row.body_hash is None:
+        return None
+    if bytes(row.body_hash) != _digest(resource.body):
+        return None
+    validators = {"etag": plain(resource.etag), "last_modified": plain(resource.last_modified)}
+    connection.execute(_KEEP_RESOURCE.values(seen_run=run.id, **validators), {"key": row.id})
+    _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
+    return unpack_links(row.links)
+
+
+def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int) -> tuple[str, ...]:
+    """Record a resource that its server or revision proved to be unchanged; the links it had."""
+    row = _resource(connection, run, resource.uri) or _resource(connection, run, resource.requested_uri)
+    _end(connection, run, resource, outcome="not_modified", now=now)
+    if row is None:
+        return ()
+    connection.execute(_KEEP_RESOURCE.values(seen_run=run.id), {"key": row.id})
+    return unpack_links(row.links)
+
+
+def fail(connection: Connection, run: Run, resource: Resource, extracted: Extracted, *, now: int) -> None:
+    """Record a resource that gave no page. It exists, so pages it once gave are no evidence of having vanished."""
+    outcome = "failed" if extracted.problem.startswith("killed-") or extracted.problem == "broken" else "skipped"
+    _end(connection, run, resource, outcome=outcome, rule=extracted.problem, detail=extracted.detail, now=now)
+    row = _resource(connection, run, resource.uri)
+    if row is not None:  # without validators and hash it is read and cleaned again next time
+        forgotten = _KEEP_RESOURCE.values(seen_run=run.id, etag="", last_modified="", body_hash=None)
+        connection.execute(forgotten, {"key": row.id})
+
+
+def record(
+    connection: Connection,
+    run: Run,
+    resource: Resource,
+    extracted: Extracted,
+    drafts: Sequence[Draft],
+    *,
+    config: str,
+    hold: bool,
+    now: int,
+) -> list[Verdict]:
+    """Record a cleaned resource with its pages; what is new or changed is frozen as pending."""
+    resource_id = _keep_resource(connection, run, resource, extracted, config=config)
+    for draft in drafts:
+        _follow_move(connection, run, resource, draft, alone=len(drafts) == 1)
+    if hold:
+        return _hold(connection, run, resource, extracted, drafts, resource_id=resource_id, config=config, now=now)
+    kept = [_keep_page(connection, run, draft, resource_id=resource_id, now=now) for draft in drafts]
+    if kept and all(item.verdict == "duplicate" for item in kept):
+        detail = f"Its text is that of {kept[0].owner}, which is delivered."
+        _end(connection, run, resource, outcome="skipped", rule="duplicate", detail=detail, now=now)
+    else:
+        _end(connection, run, resource, outcome="fetched", now=now)
+    return [item.verdict for item in kept]
+
+
+def held(connection: Connection, run: Run, *, after: int, most: int) -> list[tuple[int, Held]]:
+    """Return held pages behind a page id."""
+    rows = connection.execute(
+        select(holds).where(holds.c.run_id == run.id, holds.c.page_id > after).order_by(holds.c.page_id).limit(most)
+    )
+    return [(row.page_id, Held(page=unpack_page(row.page), canonical=row.canonical)) for row in rows]
+
+
+def release_page(connection: Connection, run: Run, draft: Draft, *, now: int) -> Verdict:
+    """Record a page that was held, as it is to be sent."""
+    row = _page(connection, run, draft.page.uri)
+    resource_id = row.resource_id if row is not None else 0
+    kept = _keep_page(connection, run, draft, resource_id=resource_id, now=now)
+    if row is not None:
+        connection.execute(delete(holds).where(holds.c.page_id == row.id))
+    if kept.verdict == "duplicate":
+        detail = f"Its text is that of {kept.owner}, which is delivered."
+        visits.overrule(connection, run.id, _uri_of(connection, resource_id), rule="duplicate", detail=detail)
+    return kept.verdict
+
+
+def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) -> None:
+    """Give a held page up, for a reason."""
+    row = _page(connection, run, uri)
+    if row is None:
+        return
+    connection.execute(delete(holds).where(holds.c.page_id == row.id))
+    if row.state == "held":
+        connection.execute(delete(pages).where(pages.c.id == row.id))
+    visits.overrule(connection, run.id, _uri_of(connection, row.resource_id), rule=rule, detail=detail)
+
+
+def forget_holds(connection: Connection, source: int, *, but: int) -> None:
+    """Drop what earlier runs held and never decided; its resources are read again."""
+    of_source = select(pages.c.id).where(pages.c.source_id == source)
+    stale = and_(holds.c.page_id.in_(of_source), holds.c.run_id != but)
+    undecided = select(pages.c.resource_id).where(pages.c.id.in_(select(holds.c.page_id).where(stale)))
+    connection.execute(
+        update(resources).where(resources.c.id.in_(undecided)).values(etag="", last_modified="", body_hash=None)
+    )
+    connection.execute(delete(holds).where(stale))
+
+
+# -- how one page is kept ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    verdict: Verdict
+    owner: str = ""
+
+
+def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: int, now: int) -> _Kept:
+    row = _page(connection, run, draft.page.uri)
+    text = text_key(draft.text_hash)
+    canonical = source_line(draft.content)
+    delivered = row is not None and row.state == "live" and row.version_state not in {None, "deleted"}
+    if delivered and bytes(row.text_hash or b"") == text and row.canonical == canonical:
+        _touch(connection, run, row.id, draft.page, resource_id=resource_id)
+        _settle_verdict(connection, run, row, "unchanged")
+        return _Kept("unchanged")
+    key = {"text": text, "s": run.source_id, "h": uri_hash(draft.page.uri)}
+    owner = connection.execute(_OWNER, key).first()
+    same_text = row is not None and bytes(row.text_hash or b"") == text
+    if owner is not None and delivered and same_text:
+        owner = None  # both were delivered once, and only its address changed: it stays a page of its own
+    if owner is not None and row is not None and row.state == "duplicate" and same_text:
+        _touch(connection, run, row.id, draft.page, resource_id=resource_id)
+        _settle_verdict(connection, run, row, "duplicate")
+        return _Kept("duplicate", owner.uri)
+    page_id = row.id if row is not None else _new_page(connection, run, draft.page, resource_id=resource_id)
+    if row is not None:
+        _touch(connection, run, page_id, draft.page, resource_id=resource_id)
+    verdict: Verdict = "duplicate" if owner is not None else "changed" if delivered else "new"
+    version = _freeze(connection, run, draft, page_id=page_id, state="duplicate" if owner else "pending", now=now)
+    values: dict[str, Any] = {"text_hash": text, "canonical": canonical, "title": plain(draft.page.title)}
+    values |= {"state": "duplicate", "duplicate_of": owner.id} if owner else {"state": "live", "duplicate_of": None}
+    connection.execute(update(pages).where(pages.c.id == page_id).values(version_id=version, **values))
+    _settle_verdict(connection, run, row, verdict, page_id=page_id)
+    return _Kept(verdict, owner.uri if owner else "")
+
+
+def source_line(content: str) -> str:
+    """Return the address that a deliverable text's first line names; empty when it names none."""
+    first = content.partition("\n")[0]
+    return plain(first.removeprefix("Source:").strip()) if first.startswith("Source:") else ""
+
+
+def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, state: str, now: int) -> int:
+    """Store a version; versions of the page that never left us make way."""
+    connection.execute(
+        update(versions)
+        .where(versions.c.page_id == page_id, versions.c.state.in_(_UNSENT))
+        .values(state="superseded", closed_run=run.id, content=b"", batch_id=None)
+    )
+    values = {
+        "source_id": run.source_id,
+        "page_id": page_id,
+        "run_id": run.id,
+        "state": state,
+        "uri": plain(draft.page.uri),
+        "title": plain(draft.page.title),
+        "content": pack_text(draft.content),
+        "metadata": dump(dict(draft.page.metadata)),
+        "size": len(draft.content.encode("utf-8", "replace")),
+        "text_hash": text_key(draft.text_hash),
+        "fingerprint": draft.fingerprint,
+        "reason": "",
+        "created_at": now,
+    }
+    return insert_id(connection, versions, values)
+
+
+def _new_page(connection: Connection, run: Run, page: Page, *, resource_id: int, state: str = "live") -> int:
+    values = {
+        "source_id": run.source_id,
+        "resource_id": resource_id,
+        "hash": uri_hash(page.uri),
+        "uri": plain(page.uri),
+        "canonical": "",
+        "title": plain(page.title),
+        "state": state,
+        "flags": dump(page.flags),
+        "blocks": pack_blocks(page.blocks),
+        "seen_run": run.id,
+        "verdict": "held" if state == "held" else "",
+        "verdict_run": 0,
+        "gone_runs": 0,
+        "absent_runs": 0,
+        "weighed_run": 0,
+        "moved_from": "",
+    }
+    return insert_id(connection, pages, values)
+
+
+def _touch(connection: Connection, run: Run, page_id: int, page: Page, *, resource_id: int) -> None:
+    values = {"key": page_id, "resource": resource_id, "run": run.id}
+    connection.execute(_TOUCH, values | {"new_flags": dump(page.flags), "new_blocks": pack_blocks(page.blocks)})
+
+
+def _settle_verdict(connection: Connection, run: Run, row: Any, verdict: str, *, page_id: int | None = None) -> None:
+    """Keep what this run said of a page; said twice (a restart), the first word stays unless it was less."""
+    if row is not None and row.verdict_run == run.id and verdict == "unchanged":
+        return
+    if row is not None and row.verdict_run == run.id and row.verdict == "new" and verdict == "changed":
+        return
+    key = row.id if row is not None else page_id
+    connection.execute(update(pages).where(pages.c.id == key).values(verdict=verdict, verdict_run=run.id))
+
+
+def _follow_move(connection: Connection, run: Run, resource: Resource, draft: Draft, *, alone: bool) -> None:
+    """Let a page that moved keep its history: its old address redirected to the new one, which is no page yet."""
+    if not alone or not resource.redirects or _page(connection, run, draft.page.uri) is not None:
+        return
+    for old in reversed(resource.redirects):
+        row = _page(connection, run, old)
+        if row is not None and row.state == "live":
+            moved = {"hash": uri_hash(draft.page.uri), "uri": plain(draft.page.uri), "moved_from": row.uri}
+            connection.execute(update(pages).where(pages.c.id == row.id).values(moved))
+            return
+
+
+def _hold(
+    connection: Connection,
+    run: Run,
+    resource: Resource,
+    extracted: Extracted,
+    drafts: Sequence[Draft],
+    *,
+    resource_id: int,
+    config: str,
+    now: int,
+) -> list[Verdict]:
+    held_pages = [draft.page for draft in drafts] or list(extracted.pages)
+    for page in held_pages:
+        row = _page(connection, run, page.uri)
+        if row is None:
+            page_id = _new_page(connection, run, page, resource_id=resource_id, state="held")
+        else:
+            page_id = row.id
+            _touch(connection, run, page_id, page, resource_id=resource_id)
+        connection.execute(delete(holds).where(holds.c.page_id == page_id))
+        canonical = plain(extracted.canonical)
+        values = {"page_id": page_id, "run_id": run.id, "canonical": canonical, "config": config}
+        connection.execute(insert(holds).values(page=pack_page(page), **values))
+    _end(connection, run, resource, outcome="fetched", now=now)
+    return ["held" for _ in held_pages]
+
+
+def _keep_resource(connection: Connection, run: Run, resource: Resource, extracted: Extracted, *, config: str) -> int:
+    row = _resource(connection, run, resource.uri)
+    values: dict[str, Any] = {
+        "etag": plain(resource.etag),
+        "last_modified": plain(resource.last_modified),
+        "body_hash": None if resource.body is None else _digest(resource.body),
+        "config": config,
+        "links": pack_links(extracted.links),
+        "seen_run": run.id,
+        "recorded_run": run.id,
+    }
+    if row is not None:
+        connection.execute(_KEEP_RESOURCE.values(values), {"key": row.id})
+        return int(row.id)
+    values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
+    return insert_id(connection, resources, values)
+
+
+def _end(
+    connection: Connection,
+    run: Run,
+    resource: Resource,
+    *,
+    outcome: str,
+    now: int,
+    rule: str = "",
+    detail: str = "",
+) -> None:
+    visits.end(
+        connection,
+        run.id,
+        resource.uri,
+        outcome=outcome,
+        rule=rule,
+        detail=detail,
+        status=resource.status,
+        seconds=resource.seconds,
+        depth=resource.depth,
+        now=now,
+    )
+
+
+def _resource(connection: Connection, run: Run, uri: str) -> Any:
+    return connection.execute(_RESOURCE, {"h": uri_hash(uri), "s": run.source_id}).first()
+
+
+def _uri_of(connection: Connection, resource_id: int) -> str:
+    return connection.execute(select(resources.c.uri).where(resources.c.id == resource_id)).scalar() or ""
+
+
+def _page(connection: Connection, run: Run, uri: str) -> Any:
+    return connection.execute(_PAGE, {"h": uri_hash(uri), "s": run.source_id}).first()
+
+
+def _digest(body: bytes) -> bytes:
+    return bytes.fromhex(sha256_hex(body))[:16]

@@ -1,0 +1,185 @@
+"""SQL of the frontier and of outcomes: every URI of a run has one row, and the row one outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from connectors.ledger.pack import plain, uri_hash
+from connectors.ledger.schema import resources, visits
+from connectors.models import Due
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from connectors.ledger.values import Run
+    from connectors.models import Found, FoundBy, Skipped
+
+_ADD = {
+    "sqlite": sqlite.insert(visits).on_conflict_do_nothing().returning(visits.c.id),
+    "postgresql": postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id),
+}
+_TAKE = (
+    select(
+        visits.c.id,
+        visits.c.uri,
+        visits.c.found_by,
+        visits.c.depth,
+        visits.c.via,
+        resources.c.etag,
+        resources.c.last_modified,
+        resources.c.config,
+    )
+    .outerjoin(resources, and_(resources.c.hash == visits.c.hash, resources.c.source_id == bindparam("source")))
+    .where(visits.c.run_id == bindparam("run"), visits.c.id > bindparam("after"), visits.c.outcome.is_(None))
+    .order_by(visits.c.id)
+    .limit(bindparam("most"))
+)
+_KNOWN = select(resources.c.etag, resources.c.last_modified, resources.c.config).where(
+    resources.c.hash == bindparam("hash"), resources.c.source_id == bindparam("source")
+)
+_END = (
+    update(visits)
+    .where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"), visits.c.outcome.is_(None))
+    .values({column: bindparam(column) for column in ("outcome", "rule", "detail", "fault", "status", "seconds")})
+    .values(ended_at=bindparam("ended_at"))
+    .returning(visits.c.id)
+)
+_OUTCOME = select(visits.c.id, visits.c.outcome).where(
+    visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r")
+)
+_DISCOVERED = select(func.count()).select_from(visits).where(visits.c.run_id == bindparam("r"))
+_DUE = (
+    select(func.count())
+    .select_from(visits)
+    .where(visits.c.run_id == bindparam("r"), visits.c.outcome.is_(None), visits.c.id > bindparam("after"))
+)
+
+
+def add(connection: Connection, run: int, found: Sequence[Found]) -> int:
+    """Insert what is not known yet and say how many that were."""
+    rows: dict[int, dict[str, Any]] = {}
+    for item in found:
+        key = uri_hash(item.uri)
+        row = {"run_id": run, "hash": key, "uri": plain(item.uri), "found_by": item.by, "depth": item.depth}
+        rows.setdefault(key, row | {"via": plain(item.via), "modified": plain(item.modified)})
+    return len(connection.execute(_ADD[connection.dialect.name], list(rows.values())).all()) if rows else 0
+
+
+def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int]:
+    """Return the oldest due URIs behind a visit id, and the last one's id."""
+    parameters = {"source": run.source_id, "run": run.id, "after": after, "most": most}
+    rows = connection.execute(_TAKE, parameters).all()
+    due = [_due(row.uri, row.found_by, row, config=run.config, depth=row.depth, via=row.via) for row in rows]
+    return due, (rows[-1].id if rows else after)
+
+
+def known(connection: Connection, run: Run, uri: str) -> Due | None:
+    """Return the validators of a URI's last version, None when it never was read."""
+    row = connection.execute(_KNOWN, {"hash": uri_hash(uri), "source": run.source_id}).first()
+    return None if row is None else _due(uri, "known", row, config=run.config)
+
+
+def _due(uri: str, by: FoundBy, row: Any, *, config: str, depth: int = 0, via: str = "") -> Due:
+    usable = row.etag is not None and (not config or not row.config or row.config == config)
+    etag, modified = (row.etag, row.last_modified) if usable else ("", "")
+    return Due(uri=uri, by=by, depth=depth, via=via, etag=etag, last_modified=modified)
+
+
+def end(
+    connection: Connection,
+    run: int,
+    uri: str,
+    *,
+    outcome: str,
+    now: int,
+    rule: str = "",
+    detail: str = "",
+    fault: bool = False,
+    status: int = 0,
+    seconds: float = 0.0,
+    depth: int = 0,
+) -> bool:
+    """Give a URI its outcome; the first one stays. A URI that nobody announced gets its row now.
+
+    Returns:
+        True when this outcome is the one that counts.
+    """
+    values = {
+        "outcome": outcome,
+        "rule": plain(rule),
+        "detail": plain(detail),
+        "fault": int(fault),
+        "status": status,
+        "seconds": seconds,
+        "ended_at": now,
+    }
+    key = {"h": uri_hash(uri), "r": run}
+    if connection.execute(_END, key | values).first() is not None:
+        return True
+    if connection.execute(_OUTCOME, key).first() is not None:
+        return False
+    found = {
+        "run_id": run,
+        "hash": key["h"],
+        "uri": plain(uri),
+        "found_by": "",
+        "depth": depth,
+        "via": "",
+        "modified": "",
+    }
+    connection.execute(insert(visits), [found | values])
+    return True
+
+
+def skip(connection: Connection, run: int, item: Skipped, *, now: int) -> None:
+    """Record an item that was passed over or failed."""
+    end(
+        connection,
+        run,
+        item.uri,
+        outcome=item.outcome,
+        rule=item.rule,
+        detail=item.detail,
+        fault=item.fault,
+        status=item.status,
+        seconds=item.seconds,
+        depth=item.depth,
+        now=now,
+    )
+
+
+def overrule(connection: Connection, run: int, uri: str, *, rule: str, detail: str) -> None:
+    """Turn a fetched page's outcome into skipped: it proved, in the end, not to be one of ours."""
+    connection.execute(
+        update(visits)
+        .where(visits.c.hash == uri_hash(uri), visits.c.run_id == run)
+        .values(outcome="skipped", rule=rule, detail=detail)
+    )
+
+
+def outcome(connection: Connection, run: int, uri: str) -> str | None:
+    """Return the outcome so far; None when it is due or was never met."""
+    row = connection.execute(_OUTCOME, {"h": uri_hash(uri), "r": run}).first()
+    return None if row is None else row.outcome
+
+
+def tally(connection: Connection, run: int, *, after: int) -> tuple[int, int]:
+    """Count the URIs of a run, and those due behind a visit id."""
+    discovered = connection.execute(_DISCOVERED, {"r": run}).scalar_one()
+    due = connection.execute(_DUE, {"r": run, "after": after}).scalar_one()
+    return discovered, due
+
+
+def close(connection: Connection, run: int, *, now: int) -> None:
+    """Give whatever is still due when a run ends its outcome, so that the books balance."""
+    connection.execute(
+        update(visits)
+        .where(visits.c.run_id == run, visits.c.outcome.is_(None))
+        .values(outcome="skipped", rule="not-reached", detail="The run ended before its turn came.", fault=0)
+        .values(ended_at=now, status=0, seconds=0.0)
+    )
