@@ -1,0 +1,82 @@
+"""The embedded Persona server: the same API over a folder, in this process or on a port, with a page to look at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.persona.client import PersonaClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fastapi import FastAPI
+    from pydantic import SecretStr
+
+    from connectors.persona.server.store import Store
+
+MAX_BODY_BYTES = 64 * 1024**2
+STOP_S = 10
+ADDRESS = "http://localhost/"
+
+
+def create_app(
+    state: Path,
+    *,
+    secret: SecretStr | None,
+    max_item_chars: int | None = None,
+    hosts: frozenset[str] | None = frozenset(),
+    max_body_bytes: int = MAX_BODY_BYTES,
+) -> FastAPI:
+    """Return the server as an ASGI application.
+
+    Args:
+        state: the folder that keeps everything.
+        secret: what clients must send; None lets in whoever reaches the loopback address.
+        max_item_chars: the longest item that a page becomes, as a vendor may cut it; None keeps pages whole.
+        hosts: names beside the loopback ones that a ``Host`` header may hold; None takes any name.
+        max_body_bytes: the largest request.
+
+    Raises:
+        FatalError: the folder cannot be written.
+    """
+    from connectors.persona.server.application import build
+    from connectors.persona.server.store import Store
+
+    store = Store(state, max_item_chars=max_item_chars)
+    return build(store, secret=secret, hosts=hosts, max_body_bytes=max_body_bytes)
+
+
+def embedded(
+    state: Path, *, secret: SecretStr | None = None, max_item_chars: int | None = None, timeout_s: float = 60.0
+) -> PersonaClient:
+    """Return a client of the server in this process, over no port; it closes the server with itself.
+
+    Raises:
+        FatalError: the folder cannot be written.
+    """
+    from connectors.persona.server.inprocess import InProcess
+
+    app = create_app(state, secret=secret, max_item_chars=max_item_chars)
+    store: Store = app.state.store
+    return PersonaClient(
+        base_url=f"{ADDRESS}persona/",
+        voice_base_url=ADDRESS,
+        secret=secret,
+        timeout_s=timeout_s,
+        transport=InProcess(app, close=store.close),
+    )
+
+
+def serve(state: Path, *, host: str, port: int, secret: SecretStr | None, max_item_chars: int | None = None) -> None:
+    """Serve on a port until SIGTERM or SIGINT; prints the address when it is ready.
+
+    Raises:
+        FatalError: the folder cannot be written.
+        UsageError: the address cannot be bound, or is open to others without a secret.
+    """
+    from connectors.persona.server.listen import run
+
+    run(state, host=host, port=port, secret=secret, max_item_chars=max_item_chars, stop_s=STOP_S)
+
+
+__all__ = ["create_app", "embedded", "serve"]

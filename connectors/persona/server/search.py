@@ -1,0 +1,127 @@
+"""Search in the embedded knowledge base: which sections of which pages speak about a question."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from connectors.persona.server.languages import language, language_of
+from connectors.persona.server.store import item_name
+from connectors.persona.server.text import folded, words
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+MAX_TERMS = 24
+CANDIDATES = 120
+TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 8.0, 5.0, 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A word that the question is about, and how telling it is (0 in every section, large when rare)."""
+
+    word: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A section that was found.
+
+    Attributes:
+        score: larger is better.
+        covered: the share of the question's meaning that stands in the section, its title or its heading; 0 to 1.
+    """
+
+    item: str
+    page_id: int
+    title: str
+    source: str
+    language: str
+    heading: str
+    passage: str
+    score: float
+    covered: float
+
+
+def search(db: sqlite3.Connection, question: str, *, limit: int = 10) -> list[Hit]:
+    """Return the best section of each page that speaks about the question, best page first."""
+    found = terms(db, question)
+    if not found:
+        return []
+    best: dict[int, Hit] = {}
+    for hit in _candidates(db, found):
+        known = best.get(hit.page_id)
+        if known is None or hit.score > known.score:
+            best[hit.page_id] = hit
+    return sorted(best.values(), key=lambda hit: (-hit.score, hit.page_id))[:limit]
+
+
+def terms(db: sqlite3.Connection, question: str) -> list[Term]:
+    """Return the words a question is about, in order; all its words when it has only small ones."""
+    said = list(dict.fromkeys(words(question)))
+    stop = language(language_of(question)).stop | language("en").stop
+    telling = [word for word in said if word not in stop] or said
+    (sections,) = db.execute("SELECT count(*) FROM sections").fetchone()
+    return [Term(word=word, weight=_weight(db, word, sections)) for word in telling[:MAX_TERMS]]
+
+
+def _weight(db: sqlite3.Connection, word: str, sections: int) -> float:
+    (count,) = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (quoted(word),)).fetchone()
+    return math.log(1 + (sections - count + 0.5) / (count + 0.5))
+
+
+def quoted(word: str) -> str:
+    """Return a word as a phrase of the full-text query language, in which nothing is special."""
+    return '"' + word.replace('"', " ").replace("\x00", " ") + '"'
+
+
+def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
+    singles = [quoted(term.word) for term in found]
+    # Neighbours in the question that are neighbours in the text count as a word of their own.
+    pairs = [quoted(f"{one.word} {two.word}") for one, two in pairwise(found)]
+    rows = db.execute(
+        "SELECT items.id, pages.id, pages.title, pages.source, pages.language, sections.heading,"
+        " substr(items.content, starts + 1, ends - starts), score FROM ("
+        "  SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ? ORDER BY score LIMIT ?"
+        ") JOIN sections ON sections.id = rowid JOIN items ON items.id = item_id JOIN pages ON pages.id = page_id",
+        (TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT, " OR ".join([*singles, *pairs]), CANDIDATES),
+    )
+    hits = []
+    for item_id, page_id, title, source, lang, heading, passage, score in rows:
+        covered = coverage(found, f"{title}\n{heading}\n{passage}")
+        named = coverage(found, f"{title}\n{heading}")
+        hits.append(
+            Hit(
+                item=item_name(item_id),
+                page_id=page_id,
+                title=title,
+                source=source,
+                language=lang,
+                heading=heading,
+                passage=passage,
+                score=-score * (0.5 + covered) * (1.0 + 0.5 * named),
+                covered=covered,
+            )
+        )
+    return hits
+
+
+def coverage(found: Sequence[Term], text: str) -> float:
+    """Return the share of the terms' weight that stands in a text; 0 to 1."""
+    total = sum(term.weight for term in found)
+    said = folded(text)
+    return sum(term.weight for term in found if stem(term.word) in said) / total if total else 0.0
+
+
+def stem(word: str) -> str:
+    """Return the part of a word that its forms share, about as the index sees it."""
+    word = folded(word)
+    for end in ("ations", "ation", "ings", "ing", "ies", "es", "ed", "s", "e", "y"):
+        if len(word) - len(end) >= 3 and word.endswith(end):  # noqa: PLR2004 - shorter is no word
+            return word.removesuffix(end)
+    return word

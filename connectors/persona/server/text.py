@@ -1,0 +1,121 @@
+"""What the embedded server knows about text: sections of a page, words of a question, languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+SECTION_CHARS = 2400
+_SOURCE = re.compile(r"Source: (\S+)[ \t]*(?:\r?\n|$)")
+# The lines of Markdown that matter here: headings, and fences, in which nothing is a heading.
+_LINE = re.compile(
+    r"^(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
+)
+_WORD = re.compile(r"\w+(?:[.\-:/]+\w+)*")
+# Scripts without spaces between words: each character is a word of its own in the index.
+_UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of an item that an answer may quote: where it stands, and under which headings."""
+
+    starts: int
+    ends: int
+    heading: str
+
+
+def source_of(content: str, metadata: Mapping[str, Any]) -> str:
+    """Return the address a page names as its source: its first line, else ``metadata.url``; empty without one."""
+    found = _SOURCE.match(content)
+    if found:
+        return found[1]
+    url = metadata.get("url")
+    return url if isinstance(url, str) else ""
+
+
+def body_start(content: str) -> int:
+    """Return where the text begins, after the ``Source:`` line."""
+    found = _SOURCE.match(content)
+    return found.end() if found else 0
+
+
+def sections(content: str) -> list[Section]:
+    """Cut an item at its headings, and long stretches at paragraphs; together they cover the whole text."""
+    found: list[Section] = []
+    path: list[tuple[int, str]] = []
+    starts, at, heading = body_start(content), 0, ""
+    for at, line in _headings(content):
+        _cut(found, content, starts, at, heading)
+        level, name = line
+        path = [*(pair for pair in path if pair[0] < level), (level, name)]
+        # The h1 is the page's title, which has a column of its own.
+        heading = " › ".join(name for depth, name in path if depth > 1)  # noqa: RUF001 - the sign is meant
+        starts = at
+    _cut(found, content, starts, len(content), heading)
+    return found
+
+
+def _headings(content: str) -> Iterator[tuple[int, tuple[int, str]]]:
+    fence = ""
+    for line in _LINE.finditer(content):
+        mark = line["fence"]
+        if mark and not fence:
+            fence = mark
+        elif mark and mark.startswith(fence) and not line["info"].strip():
+            fence = ""
+        elif not fence and line["name"]:
+            yield line.start(), (len(line["level"]), line["name"])
+
+
+def _cut(found: list[Section], content: str, starts: int, ends: int, heading: str) -> None:
+    while ends - starts > SECTION_CHARS * 3 // 2:
+        at = content.rfind("\n\n", starts + SECTION_CHARS // 2, starts + SECTION_CHARS)
+        at = at if at > 0 else content.rfind("\n", starts + SECTION_CHARS // 2, starts + SECTION_CHARS)
+        at = at + 1 if at > 0 else starts + SECTION_CHARS
+        found.append(Section(starts=starts, ends=at, heading=heading))
+        starts = at
+    if content[starts:ends].strip():
+        found.append(Section(starts=starts, ends=ends, heading=heading))
+
+
+def indexed(text: str) -> str:
+    """Return text as the index takes it: scripts without spaces get one around each character."""
+    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+
+
+def folded(text: str) -> str:
+    """Return text in lower case without accents, as words are compared."""
+    if text.isascii():
+        return text.lower()
+    return "".join(char for char in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(char))
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in order, lower case; a dotted or hyphenated name is one."""
+    return _WORD.findall(indexed(text).lower())
+
+
+def cut_items(content: str, max_chars: int | None) -> list[str]:
+    """Cut content into items of at most ``max_chars`` characters; joined they are the content exactly."""
+    if max_chars is None or len(content) <= max_chars:
+        return [content]
+    parts, starts = [], 0
+    while len(content) - starts > max_chars:
+        at = -1
+        for mark in ("\n\n", "\n", " "):
+            found = content.rfind(mark, starts + max_chars // 2, starts + max_chars)
+            if found >= 0:
+                at = found + len(mark)
+                break
+        at = min(at, starts + max_chars) if at > starts else starts + max_chars
+        parts.append(content[starts:at])
+        starts = at
+    parts.append(content[starts:])
+    return parts
