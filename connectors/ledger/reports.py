@@ -130,9 +130,17 @@ def some_pages(connection: Connection, run: Run, *, after: int, most: int, only:
             flags=tuple(json.loads(row.flags)),
             state=row.version_state,
             verdict=row.verdict if row.verdict_run == run.id else "unchanged",
+            blocks=tuple(unpack_blocks(row.blocks)),
         )
         for row in rows
     ]
+
+
+def blocks(connection: Connection, run: Run, *, uri: str) -> tuple[int, ...]:
+    """Return the text blocks of the page under a URI; none when there is no such page."""
+    mine = (pages.c.hash == uri_hash(uri), pages.c.source_id == run.source_id)
+    packed = connection.execute(select(pages.c.blocks).where(*mine)).scalar()
+    return tuple(unpack_blocks(packed)) if packed else ()
 
 
 def failures(connection: Connection, run: Run) -> list[Failure]:

@@ -221,6 +221,10 @@ class Ledger:
                 yield row
             after = chunk[-1].page_id
 
+    async def blocks(self, run: Run, uri: str) -> tuple[int, ...]:
+        """Return the text blocks (unsigned 64-bit) of the page under a URI; none when there is no such page."""
+        return await self._read(partial(reports.blocks, run=run, uri=uri))
+
     async def failures(self, run: Run) -> list[Failure]:
         """Return what went wrong: failed URIs of the run, and pages of the source in quarantine."""
         return await self._read(partial(reports.failures, run=run))

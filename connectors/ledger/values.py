@@ -91,6 +91,7 @@ class PageRow:
     flags: tuple[str, ...]
     state: str
     verdict: str
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
