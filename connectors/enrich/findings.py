@@ -30,6 +30,7 @@ _SENTENCES = {
 class Finding:
     """One thing to look at: ``article`` names the page, ``note`` says what is odd about it."""
 
+    uri: str
     article: str
     note: str
 
@@ -53,11 +54,15 @@ def findings(pages: Sequence[PageFacts], *, most: int = 500) -> list[Finding]:
             notes.append(f"says nearly the same as {twins[page.uri]}")
         if notes:
             found.append(
-                Finding(article=f"{page.title or '(no title)'} - {page.uri}", note="This page " + "; ".join(notes))
+                Finding(
+                    uri=page.uri,
+                    article=f"{page.title or '(no title)'} - {page.uri}",
+                    note="This page " + "; ".join(notes),
+                )
             )
     if len(found) > most:
         rest = len(found) - most
-        found = [*found[:most], Finding(article="(more)", note=f"{rest} more pages have findings")]
+        found = [*found[:most], Finding(uri="", article="(more)", note=f"{rest} more pages have findings")]
     return found
 
 

@@ -175,14 +175,11 @@ class Collector:
             await self.ledger.fail(self.run, resource, extracted)
             self.progress.passed("skipped", extracted.problem or "empty", resource.uri)
             return
-        speaks_for_another = bool(canonical) and _same_host(canonical, resource.uri)
-        hold = speaks_for_another or any(page.weak for page in extracted.pages)
+        another = canonical if canonical and _same_host(canonical, resource.uri) else ""
+        hold = bool(another) or any(page.weak for page in extracted.pages)
         drafts = [tidy.draft(page, self.rules) for page in extracted.pages]
-        if not speaks_for_another and extracted.canonical:
-            extracted = dataclasses.replace(extracted, canonical="")
-        verdicts = await self.ledger.record(
-            self.run, resource, extracted, drafts, config=self._config, hold=hold, canonical=canonical if hold else ""
-        )
+        extracted = dataclasses.replace(extracted, canonical=another)
+        verdicts = await self.ledger.record(self.run, resource, extracted, drafts, config=self._config, hold=hold)
         self.progress.judged(verdicts)
         self.on_pages(sum(verdict in {"new", "changed"} for verdict in verdicts))
 

@@ -40,9 +40,9 @@ def facts(row: PageRow) -> PageFacts:
     )
 
 
-async def gather(ledger: Ledger, run: Run, *, news: bool) -> list[PageFacts]:
-    """Return the facts of the run's pages: of the new and changed ones only, or of all."""
-    return [facts(row) async for row in ledger.pages(run, news=news)]
+async def brought(ledger: Ledger, run: Run) -> list[PageFacts]:
+    """Return the facts of the pages that this run found new or changed."""
+    return [facts(row) async for row in ledger.pages(run, only="brought")]
 
 
 async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, *, site: str) -> list[str]:
@@ -51,7 +51,7 @@ async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, *, s
     Returns:
         Different prompts in the order they came; none when the run brought no page.
     """
-    pages = await gather(ledger, run, news=True)
+    pages = await brought(ledger, run)
     chosen = topics.topics(pages)
     if not chosen:
         return []
@@ -73,9 +73,9 @@ async def submit_findings(ledger: Ledger, persona: PersonaClient, run: Run) -> i
     Returns:
         How many findings were submitted.
     """
-    found = findings.findings(await gather(ledger, run, news=True))
+    found = findings.findings(await brought(ledger, run))
     for start in range(0, len(found), FINDINGS_A_CALL):
         part = found[start : start + FINDINGS_A_CALL]
         await persona.review_data([item.article for item in part], [item.note for item in part])
-        await ledger.keep_findings(run, [(item.article, item.note) for item in part])
+        await ledger.keep_findings(run, [(item.uri, item.article, item.note) for item in part])
     return len(found)

@@ -147,7 +147,7 @@ async def _opened(
     persona: PersonaSettings, state: StateSettings, options: SourceOptions | None = None
 ) -> AsyncIterator[tuple[Ledger, parts.Destination]]:
     async with contextlib.AsyncExitStack() as stack:
-        ledger = await parts.open_ledger(state)
+        ledger = parts.open_ledger(state)
         stack.push_async_callback(ledger.close)
         destination = await parts.open_destination(options, persona=persona, state=state)
         stack.push_async_callback(destination.client.close)
@@ -216,7 +216,7 @@ async def verify(
 
 async def status(*, state: StateSettings) -> list[dict[str, Any]]:
     """Return a row for each source: pages, last run, batches by state."""
-    ledger = await parts.open_ledger(state)
+    ledger = parts.open_ledger(state)
     try:
         return await ledger.status()
     finally:
@@ -227,7 +227,7 @@ async def explain(url: str, *, state: StateSettings) -> list[dict[str, Any]]:
     """Return what became of a URL in each run, newest first, and by which rule."""
     from connectors.web.urls import normalise
 
-    ledger = await parts.open_ledger(state)
+    ledger = parts.open_ledger(state)
     try:
         return await ledger.explain(normalise(url) or url)
     finally:

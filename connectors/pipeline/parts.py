@@ -54,15 +54,17 @@ async def assemble(
     source: AnySource, *, persona: PersonaSettings, state: StateSettings, purpose: Purpose, progress: Progress
 ) -> IngestRun:
     """Open everything a run needs; what was opened is closed again when a later step fails."""
+    from connectors.extractors import tidy
     from connectors.pipeline.collect import Collector
     from connectors.pipeline.deliver import Delivery
     from connectors.pipeline.run import IngestRun, name_of, origin_of
 
     headers = header_values(source.header, os.environ)
+    rules = CleaningRules(select=source.select, remove=source.remove)
     kind, origin = origin_of(source)
     name = name_of(source)
     async with contextlib.AsyncExitStack() as stack:
-        ledger = await open_ledger(state)
+        ledger = open_ledger(state)
         stack.push_async_callback(ledger.close)
         destination = await open_destination(source, persona=persona, state=state)
         stack.push_async_callback(destination.client.close)
@@ -73,8 +75,8 @@ async def assemble(
             destination=destination.key,
             options=source.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             purpose=purpose,
+            config=tidy.config_fingerprint(rules),
         )
-        stack.push_async_callback(ledger.release, run)
         pool = open_pool()
         stack.push_async_callback(pool.close)
         reader, fetcher = open_source(source, headers=headers, ledger=ledger, run=run)
@@ -86,7 +88,7 @@ async def assemble(
             run=run,
             source=reader,
             pool=pool,
-            rules=CleaningRules(select=source.select, remove=source.remove),
+            rules=rules,
             progress=progress,
             render=_renderer(source, fetcher, stack),
             render_always=source.render == "always",
@@ -124,7 +126,7 @@ def _renderer(
     return None
 
 
-async def open_ledger(state: StateSettings) -> Ledger:
+def open_ledger(state: StateSettings) -> Ledger:
     """Open the ledger that the settings name, made and migrated when needed.
 
     Raises:
@@ -132,16 +134,7 @@ async def open_ledger(state: StateSettings) -> Ledger:
     """
     from connectors.ledger import open_ledger as opened
 
-    if state.ledger is None:
-        folder = state.folder()
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise errors.FatalError(
-                f"The state folder {folder} cannot be written ({error.strerror}): "
-                "free some space or name another with --state."
-            ) from error
-    return await opened(state.ledger_url())
+    return opened(state.ledger_url())
 
 
 async def open_destination(

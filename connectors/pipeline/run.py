@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from connectors import errors
-from connectors.pipeline import enriching
+from connectors.pipeline import enriching, summaries
 from connectors.pipeline.progress import Progress
 from connectors.settings import (
     DocumentsSource,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Purpose = Literal["import", "sync"]
-EMBEDDED = "embedded"
-"""The destination's name in the ledger when the embedded knowledge base serves."""
 
 
 def origin_of(source: AnySource) -> tuple[Kind, str]:
@@ -104,8 +102,8 @@ class IngestRun:
 
     @property
     def id(self) -> str:
-        """The run's name in the ledger."""
-        return self.run.id
+        """The run's number in the ledger, as people write it."""
+        return str(self.run.id)
 
     @property
     def name(self) -> str:
@@ -113,7 +111,7 @@ class IngestRun:
         return self.run.source
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> str:
         """The source's kind."""
         return self.run.kind
 
@@ -232,11 +230,12 @@ class IngestRun:
     async def summary(self) -> dict[str, Any]:
         """Return the numbers of this run so far, from the ledger."""
         counts = await self.ledger.counts(self.run)
-        summary = counts.summary()
+        summary = summaries.of(counts)
         summary.update(
             name=self.name,
             kind=self.kind,
             run=self.id,
+            where=self.where,
             verified=self.coverage.verified if self.coverage else 0,
             prompts=len(self.prompts_made),
             reviewed=self.reviewed,
@@ -246,15 +245,14 @@ class IngestRun:
                 "deliver": round(self.deliver_s, 3),
             },
         )
+        summary["problems"] = summaries.problems(counts, coverage=self.coverage, failure=self.failure)
         summary["state"] = self._state(summary)
         return summary
 
     def _state(self, summary: dict[str, Any]) -> str:
         if self.stopping or isinstance(self.failure, errors.FatalError):
             return "stopped"
-        whole = self.coverage is None or self.coverage.verified >= self.coverage.due
-        broken = summary["batches"]["failed"] or summary["quarantined"] or summary.get("faults")
-        return "completed" if whole and not broken and self.failure is None else "failed"
+        return "failed" if summary["problems"] else "completed"
 
     async def close(self) -> None:
         """Let go of processes, connections and the ledger; an unfinished run stays resumable."""

@@ -1,0 +1,58 @@
+"""A run's numbers in the shape that `--json` prints, and what is wrong with them in sentences. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from connectors.errors import IngestError
+    from connectors.ledger import Counts
+    from connectors.pipeline.reconcile import Coverage
+
+_OPEN_BATCHES = ("pending", "sent", "unknown")
+
+
+def of(counts: Counts) -> dict[str, Any]:
+    """Return the summary's numbers (docs: the public interface)."""
+    batches = counts.batches
+    return {
+        "urls": {
+            "discovered": counts.discovered,
+            "fetched": counts.fetched,
+            "not_modified": counts.not_modified,
+            "skipped": dict(sorted(counts.skipped.items())),
+            "failed": dict(sorted(counts.failed.items())),
+        },
+        "pages": {
+            "new": counts.new,
+            "changed": counts.changed,
+            "unchanged": counts.unchanged,
+            "vanished": counts.vanished,
+        },
+        "delivered": {
+            "stored": counts.stored,
+            "streamed": counts.streamed,
+            "updated": counts.updated,
+            "deleted": counts.deleted,
+        },
+        "batches": {
+            "delivered": batches.get("delivered", 0),
+            "failed": batches.get("failed", 0),
+            "pending": sum(batches.get(state, 0) for state in _OPEN_BATCHES),
+        },
+        "quarantined": counts.quarantined,
+    }
+
+
+def problems(counts: Counts, *, coverage: Coverage | None, failure: IngestError | None) -> list[str]:
+    """Say what keeps the run from being complete; empty when nothing does."""
+    told = [str(failure)] if failure else []
+    if counts.faults:
+        told.append(f"{counts.faults} addresses could not be read for a reason that may pass; the next run asks again")
+    if failed := counts.batches.get("failed", 0):
+        told.append(f"{failed} batches were not accepted; `persona-ingest retry` takes them up")
+    if counts.quarantined:
+        told.append(f"{counts.quarantined} pages were refused alone and are in quarantine")
+    if coverage is not None and coverage.verified < coverage.due:
+        told.append(f"only {coverage.verified} of {coverage.due} pages were found in the knowledge base exactly once")
+    return told
