@@ -1,1 +1,129 @@
 """HTML to pages: strategies behind one seam."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from connectors.extractors import tidy
+from connectors.models import Extracted, Page
+
+if TYPE_CHECKING:
+    from connectors.extractors.html.choose import Choice
+    from connectors.extractors.html.document import Document
+    from connectors.extractors.html.links import Directions
+    from connectors.extractors.html.metadata import About
+    from connectors.models import CleaningRules, Resource
+
+_THIN_WORDS = 40
+_LONG_WORDS = 20_000
+_FIRST_HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+_RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Python frames cost no C stack
+
+
+def extract(resource: Resource, rules: CleaningRules) -> Extracted:
+    """Return everything that one parse of an HTML resource gives; never raises.
+
+    Args:
+        resource: its ``body`` must be there.
+        rules: what the source adds to the built-in cleaning.
+    """
+    from connectors.extractors.html.document import Problem, parse
+    from connectors.extractors.html.links import directions
+
+    if sys.getrecursionlimit() < _RECURSION:
+        sys.setrecursionlimit(_RECURSION)
+    try:
+        document = parse(resource)
+        if isinstance(document, Problem):
+            return Extracted(problem=document.rule, detail=document.detail)
+        said = directions(document, header=resource.robots, link_canonical=resource.link_canonical)
+    except Exception as error:  # noqa: BLE001 - a page costs itself and never the run
+        return Extracted(problem="broken", detail=f"The page could not be read ({type(error).__name__}: {error}).")
+    return replace(
+        _cleaned(document, resource, rules, said),
+        links=said.links,
+        canonical=said.canonical,
+        noindex=said.noindex,
+        nofollow=said.nofollow,
+        alternate_markdown=said.alternate_markdown,
+    )
+
+
+def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said: Directions) -> Extracted:
+    from connectors.extractors.html import metadata
+    from connectors.extractors.html.choose import choose
+    from connectors.extractors.html.markdown import TooDeepError
+
+    if said.noindex:
+        return Extracted(detail="The page asks not to be kept (noindex).")
+    try:
+        about = metadata.read(document, hints=resource.hints, heading="")
+        choice = choose(document, rules, about)
+        if choice is None or not choice.content.strip():
+            return _nothing(document)
+        return Extracted(
+            pages=(_page(document, resource, rules, about, choice),), detail=choice.why, report=choice.report
+        )
+    except (TooDeepError, RecursionError):
+        return Extracted(problem="too-deep", detail="Elements are nested too deeply to be a page that a person wrote.")
+    except Exception as error:  # noqa: BLE001 - a page costs itself and never the run
+        return Extracted(problem="broken", detail=f"The page could not be cleaned ({type(error).__name__}: {error}).")
+
+
+def _nothing(document: Document) -> Extracted:
+    if document.root.css_first("frameset") is not None:
+        return Extracted(problem="frameset", detail="The page is a set of frames; its frames are followed as links.")
+    if document.root.css_first("script") is not None:
+        return Extracted(problem="needs-javascript", detail="The page shows text only after its scripts have run.")
+    return Extracted(problem="empty", detail="The page has no text.")
+
+
+def word_count(text: str) -> int:
+    """Return how many words a text has; scripts without word spaces count by character."""
+    return len(text.split()) + len(_CJK.findall(text))
+
+
+def _title(about: About, content: str, uri: str) -> tuple[str, bool]:
+    """Return the page's title and whether the page itself has one."""
+    from connectors.extractors.html.metadata import name_from_uri
+
+    found = _FIRST_HEADING.search(content)
+    heading = tidy.plain(found.group(2)) if found else ""
+    if found and len(found.group(1)) == 1 and heading:
+        return heading, True
+    if about.title:
+        return about.title, True
+    return (heading, True) if heading else (name_from_uri(uri), False)
+
+
+def _page(document: Document, resource: Resource, rules: CleaningRules, about: About, choice: Choice) -> Page:
+    from connectors.extractors.html import metadata
+
+    content = tidy.visible(choice.content).strip()
+    title, titled = _title(about, content, document.uri)
+    words = word_count(content)
+    flags = []
+    if words < _THIN_WORDS:
+        flags.append(f"thin: {words} words")
+    if not titled:
+        flags.append("no-title")
+    if document.decoded.mixed:
+        flags.append(f"mixed-encoding: bytes that are no {document.decoded.encoding}")
+    if words > _LONG_WORDS:
+        flags.append(f"very-long: {words} words")
+    values = {
+        "url": document.uri,
+        "title": title,
+        **metadata.as_json(about),
+        "word_count": words,
+        "strategy": choice.strategy,
+        "media_type": resource.media_type or "text/html",
+    }
+    values.setdefault("language", rules.language)
+    return Page(
+        uri=document.uri, title=title, content=content, metadata=values, flags=tuple(flags), blocks=tidy.hashes(content), weak=choice.weak
+    )  # fmt: skip

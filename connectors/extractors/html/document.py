@@ -1,0 +1,134 @@
+"""One parse of a page, and the reasons not to parse it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from connectors.extractors.html.charset import Decoded, decode
+from connectors.web.urls import normalise
+
+if TYPE_CHECKING:
+    from connectors.models import Resource
+
+MAX_BYTES = 16 * 1024**2
+_MANY_TAGS = 10_000
+_MAX_OPEN = 2_000
+
+_MAGIC = (
+    b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x1f\x8b", b"\x7fELF", b"MZ\x90", b"RIFF", b"OggS", b"ID3",
+    b"\xd0\xcf\x11\xe0", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"wOFF", b"\x00\x00\x01\x00", b"\x28\xb5\x2f\xfd",
+)  # fmt: skip
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_NESTING = re.compile(
+    rb"<(/?)(?:div|section|article|span|ul|ol|table|blockquote|main|aside|header|footer|nav|form|dl|font|center|b|i|em|strong|details|fieldset)"
+    rb"(?=[\s>/])",
+    re.IGNORECASE,
+)
+_XML_ROOT = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE\s+(?!html)[^>]*>\s*)*<(?!html\b|xhtml:html\b|!doctype\s+html)([\w:.-]+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_XML_NOT_PAGES = frozenset(
+    {"rss", "feed", "urlset", "sitemapindex", "rdf:rdf", "opml", "svg", "kml", "plist", "opensearchdescription"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why a resource gives no page: the rule, and one sentence."""
+
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A parsed page. Nodes live as long as ``parser`` does."""
+
+    parser: LexborHTMLParser
+    root: LexborNode
+    body: LexborNode
+    uri: str
+    base: str
+    decoded: Decoded
+
+    def resolve(self, href: str) -> str:
+        """Return a link's absolute target, its fragment kept; empty when a reader cannot follow it."""
+        href = href.strip()
+        lower = href[:11].lower()
+        if lower.startswith(("javascript:", "data:", "vbscript:", "about:", "blob:")):
+            return ""
+        if lower.startswith(("mailto:", "tel:")):
+            return href.replace(" ", "%20")
+        address, sign, fragment = href.partition("#")
+        target = (
+            normalise(address, self.base)
+            if address
+            else (self.uri if self.base == self.uri else normalise("", self.base))
+        )
+        if not target:
+            return ""
+        return f"{target}#{fragment.replace(' ', '%20')}" if sign and fragment else target
+
+
+def refusal(body: bytes) -> Problem | None:
+    """Say why these bytes are no page that can be parsed; None when they may be one."""
+    if not body.strip():
+        return Problem(rule="empty", detail="The answer has no content.")
+    if len(body) > MAX_BYTES:
+        return Problem(
+            rule="too-large",
+            detail=f"The page has {len(body) // 1024**2} MB; more than {MAX_BYTES // 1024**2} MB of HTML is not read.",
+        )
+    if body.startswith(_MAGIC):
+        return Problem(rule="not-html", detail="The bytes are a file of another kind, although they were sent as HTML.")
+    if not body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        start = body[:4096]
+        if len(_CONTROL.findall(start)) > len(start) // 50:
+            return Problem(rule="not-html", detail="The bytes are binary, although they were sent as HTML.")
+    if body.count(b"<") > _MANY_TAGS and _nesting(body) > _MAX_OPEN:
+        return Problem(rule="too-deep", detail=f"Elements are nested deeper than {_MAX_OPEN} levels.")
+    return None
+
+
+def _nesting(body: bytes) -> int:
+    """Return how deep elements are nested, from their tags alone: parsing such a page takes minutes."""
+    depth = deepest = 0
+    for tag in _NESTING.finditer(body):
+        if tag.group(1):
+            depth = max(0, depth - 1)
+        else:
+            depth += 1
+            if depth > deepest:
+                deepest = depth
+                if deepest > _MAX_OPEN:
+                    break
+    return deepest
+
+
+def parse(resource: Resource) -> Document | Problem:
+    """Parse a resource once, or say why not."""
+    body = resource.body or b""
+    if problem := refusal(body):
+        return problem
+    decoded = decode(body, resource.charset)
+    text = decoded.text
+    root_name = _XML_ROOT.match(text[:2000])
+    if root_name and root_name.group(1).lower() in _XML_NOT_PAGES:
+        return Problem(rule="not-html", detail=f"The document is XML of another kind ({root_name.group(1)}).")
+    parser = LexborHTMLParser(text)
+    root, content = parser.root, parser.body
+    if root is None or content is None:
+        frames = root is not None and root.css_first("frameset") is not None
+        rule = "frameset" if frames else "empty"
+        if not frames or root is None:
+            return Problem(rule=rule, detail="The page has no body.")
+        content = root
+    first_base = root.css_first("base[href]")
+    href = (first_base.attributes.get("href") or "").strip() if first_base is not None else ""
+    base = (normalise(href, resource.uri) if href else "") or resource.uri
+    return Document(parser=parser, root=root, body=content, uri=resource.uri, base=base, decoded=decoded)

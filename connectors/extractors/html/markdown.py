@@ -1,0 +1,272 @@
+"""A part of the parsed tree, written as Markdown that keeps its meaning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.extractors.html import code, special, tables
+from connectors.extractors.html.inline import BOLD, BREAK, CODE, ITALIC, RAW, STRIKE, Run, line, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from selectolax.lexbor import LexborNode
+
+MAX_DEPTH = 1000  # browsers flatten what is nested deeper than 512
+
+
+class TooDeepError(Exception):
+    """The tree is nested deeper than any page that a person wrote."""
+
+
+_DROP = frozenset({
+    "script", "style", "template", "noscript", "head", "link", "meta", "input", "select", "textarea", "canvas", "svg",
+    "iframe", "embed", "audio", "video", "source", "track", "param", "map", "area", "dialog", "datalist", "progress",
+    "meter", "frame", "frameset", "noframes", "title", "-comment", "!doctype", "hr", "wbr", "rp", "button", "nav",
+    "col", "colgroup", "base",
+})  # fmt: skip
+_BLOCK = frozenset({
+    "div", "p", "section", "article", "main", "header", "footer", "body", "html", "aside", "center", "form", "fieldset",
+    "figure", "figcaption", "address", "hgroup", "legend", "caption", "search", "optgroup", "li", "dd", "dt",
+    "tr", "td", "th", "tbody", "thead", "tfoot", "menuitem", "summary",
+})  # fmt: skip
+_STYLES = {
+    "b": BOLD, "strong": BOLD, "i": ITALIC, "em": ITALIC, "cite": ITALIC, "var": ITALIC, "dfn": ITALIC,
+    "code": CODE, "tt": CODE, "kbd": CODE, "samp": CODE, "del": STRIKE, "s": STRIKE, "strike": STRIKE,
+}  # fmt: skip
+
+
+class Flow:
+    """Blocks written so far, and the runs of the paragraph that is open."""
+
+    __slots__ = ("blocks", "runs")
+
+    def __init__(self) -> None:
+        self.blocks: list[str] = []
+        self.runs: list[Run] = []
+
+    def flush(self) -> None:
+        """Close the open paragraph."""
+        if self.runs:
+            self.blocks.extend(render(self.runs))
+            self.runs = []
+
+    def add(self, block: str) -> None:
+        """Close the open paragraph and add a block."""
+        self.flush()
+        if block:
+            self.blocks.append(block)
+
+
+class Writer:
+    """Writes nodes as Markdown.
+
+    Attributes:
+        kinds: by `mem_id` what a node is beyond its tag (`special.KINDS`); `special.DROP` leaves it out.
+        resolve: makes a link's target absolute; empty when it is no target.
+    """
+
+    def __init__(self, *, kinds: dict[int, str], resolve: Callable[[str], str]) -> None:
+        self.kinds = kinds
+        self.resolve = resolve
+        self._style = 0
+        self._link = ""
+        self._depth = 0
+
+    def blocks(self, node: LexborNode) -> list[str]:
+        """Return the Markdown blocks of what is inside ``node``."""
+        flow = Flow()
+        self._children(node, flow)
+        flow.flush()
+        return flow.blocks
+
+    def line(self, node: LexborNode) -> str:
+        """Return what is inside ``node`` on one line (headings, cells, terms)."""
+        flow = Flow()
+        self._children(node, flow)
+        if not flow.blocks:
+            return line(flow.runs)
+        flow.flush()
+        return " ".join(" ".join(block.split()) for block in flow.blocks)
+
+    def blocks_of(self, node: LexborNode) -> list[str]:
+        """Return the Markdown blocks of ``node``, itself included."""
+        flow = Flow()
+        self._node(node, flow)
+        flow.flush()
+        return flow.blocks
+
+    def hide(self, node: LexborNode) -> None:
+        """Leave ``node`` out from now on: it has been written elsewhere."""
+        self.kinds[node.mem_id] = special.DROP
+
+    def _children(self, node: LexborNode, flow: Flow) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise TooDeepError
+        child = node.first_child
+        while child is not None:
+            if child.tag == "-text":
+                flow.runs.append(Run(child.text_content or "", self._style, self._link))
+            else:
+                self._node(child, flow)
+            child = child.next
+        self._depth -= 1
+
+    def _node(self, node: LexborNode, flow: Flow) -> None:
+        kind = self.kinds.get(node.mem_id)
+        if kind is not None:
+            if kind == special.DROP:
+                return
+            if special.WRITERS[kind](self, node, flow):
+                return
+        tag = node.tag or ""
+        if tag in _DROP:
+            return
+        if tag in _BLOCK:
+            flow.flush()
+            self._children(node, flow)
+            flow.flush()
+        elif tag in _STYLES:
+            self._styled(node, flow, _STYLES[tag])
+        elif tag in _WRITERS:
+            _WRITERS[tag](self, node, flow)
+        else:
+            self._children(node, flow)
+
+    def _styled(self, node: LexborNode, flow: Flow, style: int) -> None:
+        before = self._style
+        self._style |= style
+        self._children(node, flow)
+        self._style = before
+
+    def bold(self, node: LexborNode) -> str:
+        """Return what is inside ``node`` on one bold line."""
+        flow = Flow()
+        self._styled(node, flow, BOLD)
+        if not flow.blocks:
+            return line(flow.runs)
+        flow.flush()
+        return " ".join(" ".join(block.split()) for block in flow.blocks)
+
+    def raw(self, text: str, flow: Flow) -> None:
+        """Add a piece that is Markdown already to the open paragraph."""
+        flow.runs.append(Run(text, RAW, self._link))
+
+    def _anchor(self, node: LexborNode, flow: Flow) -> None:
+        href = node.attributes.get("href")
+        if href is None or self._link:
+            self._children(node, flow)
+            return
+        before = self._link
+        self._link = self.resolve(href)
+        self._children(node, flow)
+        self._link = before
+
+    def _break(self, _node: LexborNode, flow: Flow) -> None:
+        flow.runs.append(Run(BREAK, 0, self._link))
+
+    def _heading(self, node: LexborNode, flow: Flow) -> None:
+        self.heading(node, flow, int((node.tag or "h2")[1]))
+
+    def heading(self, node: LexborNode, flow: Flow, level: int) -> None:
+        """Add ``node`` as a heading; one without words is left out."""
+        before, self._style = self._style, 0
+        text = self.line(node)
+        self._style = before
+        flow.add(f"{'#' * level} {text}" if text else "")
+
+    def _pre(self, node: LexborNode, flow: Flow) -> None:
+        text = code.text_of(node, special.dropped(self.kinds))
+        flow.add(code.fence(text, code.language(node)) if text.strip() else "")
+
+    def _quote(self, node: LexborNode, flow: Flow) -> None:
+        blocks = self.blocks(node)
+        flow.add(special.quoted(blocks))
+
+    def _list(self, node: LexborNode, flow: Flow) -> None:
+        flow.add(self._list_text(node))
+
+    def _list_text(self, node: LexborNode) -> str:
+        number = special.number(node.attributes.get("start"), 1) if node.tag == "ol" else 0
+        items: list[str] = []
+        loose = False
+        child = node.first_child
+        while child is not None:
+            own = Flow()
+            if child.tag == "li" and not self.kinds.get(child.mem_id):
+                self._children(child, own)
+            elif child.tag == "-text":
+                own.runs.append(Run(child.text_content or "", self._style, self._link))
+            else:
+                self._node(child, own)
+            own.flush()
+            if own.blocks:
+                if child.tag != "li" and items and child.tag in {"ul", "ol"}:
+                    items[-1] += "\n" + special.indented("\n\n".join(own.blocks), 2 if not number else 3)
+                else:
+                    marker = f"{number}. " if number else "- "
+                    tight = _tight(own.blocks)
+                    loose = loose or not tight
+                    body = ("\n" if tight else "\n\n").join(own.blocks)
+                    items.append(marker + special.indented(body, len(marker)).lstrip(" "))
+                    number += bool(number)
+            child = child.next
+        return ("\n\n" if loose else "\n").join(items)
+
+    def _image(self, node: LexborNode, flow: Flow) -> None:
+        special.image(self, node, flow)
+
+    def _table(self, node: LexborNode, flow: Flow) -> None:
+        flow.flush()
+        flow.blocks.extend(tables.written(self, node))
+
+    def _terms(self, node: LexborNode, flow: Flow) -> None:
+        special.definitions(self, node, flow)
+
+    def _details(self, node: LexborNode, flow: Flow) -> None:
+        special.details(self, node, flow)
+
+    def _math(self, node: LexborNode, flow: Flow) -> None:
+        special.mathml(self, node, flow)
+
+    def _raised(self, node: LexborNode, flow: Flow) -> None:
+        text = (node.text() or "").strip()
+        if text.isascii() and text.replace("-", "").replace("+", "").isalnum() and not node.css_first("a"):
+            self.raw("^", flow)
+        self._children(node, flow)
+
+    def _ruby(self, node: LexborNode, flow: Flow) -> None:
+        flow.runs.append(Run("(", self._style, self._link))
+        self._children(node, flow)
+        flow.runs.append(Run(")", self._style, self._link))
+
+    def _q(self, node: LexborNode, flow: Flow) -> None:
+        flow.runs.append(Run("“", self._style, self._link))
+        self._children(node, flow)
+        flow.runs.append(Run("”", self._style, self._link))
+
+
+def _tight(blocks: list[str]) -> bool:
+    """Say whether a list item is its text and nested lists, so that it needs no blank lines."""
+    if len(blocks) == 1:
+        return True
+    return all(block.startswith(("- ", "1. ")) for block in blocks[1:]) and not blocks[0].startswith(("#", "`", "|"))
+
+
+_WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], None]] = {
+    "a": Writer._anchor,  # noqa: SLF001 - the table is part of the class
+    "br": Writer._break,  # noqa: SLF001
+    **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Writer._heading),  # noqa: SLF001
+    **dict.fromkeys(("pre", "listing", "xmp", "plaintext"), Writer._pre),  # noqa: SLF001
+    "blockquote": Writer._quote,  # noqa: SLF001
+    **dict.fromkeys(("ul", "ol", "menu", "dir"), Writer._list),  # noqa: SLF001
+    "img": Writer._image,  # noqa: SLF001
+    "table": Writer._table,  # noqa: SLF001
+    "dl": Writer._terms,  # noqa: SLF001
+    "details": Writer._details,  # noqa: SLF001
+    "math": Writer._math,  # noqa: SLF001
+    "sup": Writer._raised,  # noqa: SLF001
+    "rt": Writer._ruby,  # noqa: SLF001
+    "q": Writer._q,  # noqa: SLF001
+}

@@ -1,0 +1,415 @@
+"""Elements that mean more than their tag says: admonitions, tabs, footnotes, formulas, images, definitions."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from connectors.extractors.html.inline import Run, destination
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from selectolax.lexbor import LexborNode
+
+    from connectors.extractors.html.markdown import Flow, Writer
+
+DROP = "drop"
+
+# What a node is beyond its tag. Later rows win; the table is data, so that a row is all a new system needs.
+KINDS: tuple[tuple[str, str], ...] = (
+    (
+        "admonition",
+        ".admonition, .admonitionblock, .theme-admonition, .custom-block, .alert[role=alert], .alert-info, .alert-warning, "
+        ".alert-danger, .alert-success, .markdown-alert, .starlight-aside, .callout, .nextra-callout, .hint, "
+        "div.note, div.warning, div.tip, div.caution, div.important, div.seealso, blockquote.note, aside.note, "
+        ".confluence-information-macro, .panel-info, .notecard, .docutils.note, .md-callout",
+    ),
+    (
+        "tabs",
+        ".tabbed-set, .sd-tab-set, .vp-code-group, starlight-tabs, .tabs-container, .sphinx-tabs, .tab-set, .tabset, .tabpanel",
+    ),
+    ("heading", "[role=heading]"),
+    (
+        "plain",
+        "h1 button, h2 button, h3 button, h4 button, h5 button, summary button, button[aria-expanded], button[aria-controls]",
+    ),
+    (
+        "noteref",
+        "a.footnote-reference, a.footnote-ref, a.footnoteref, a[role=doc-noteref], a[data-footnote-ref], a.footnote[href^='#']",
+    ),
+    (
+        "note",
+        "aside.footnote, dl.footnote, .footnotes li, .footnote-definition, section[role=doc-endnotes] li, div.footnote, table.footnote",
+    ),
+    (
+        "math",
+        "span.math, div.math, script[type^='math/tex'], .katex, .MathJax_Preview, mjx-container, .mwe-math-element, img.math, .arithmatex",
+    ),
+    (
+        DROP,
+        "[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab]), template, [aria-hidden=true]:not([role=tabpanel]), "
+        "a.headerlink, a.permalink, a.anchor:empty, a.anchor-link, a.header-anchor, a.hash-link, a.heading-link, a.anchorjs-link, a.self-link, "
+        "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink], a.fn-backref, a.fn-backlink, "
+        ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
+        ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
+        ".react-syntax-highlighter-line-number, td.lntd:first-child, .highlight .ln, "
+        ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, .vp-code-group .tabs, .MathJax, "
+        ".mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only",
+    ),
+)
+
+_SIGNS = frozenset(
+    {
+        "",
+        "¶",
+        "#",
+        "§",
+        "🔗",
+        "\uf0c1",
+        "\ue157",
+        "∞",
+        "⚓",
+        "permalink",
+        "link",
+        "anchor",
+        "\u200b",
+        "[link]",
+        "direct link",
+        "❡",
+    }
+)
+_TITLES = (
+    ".admonition-title, .admonition-heading, .custom-block-title, .title, .callout-title, .markdown-alert-title, "
+    ".starlight-aside__title, .alert-title, .admonitionTitle, [class*=admonitionHeading], .alert-heading"
+)
+_NAMES = ("note", "tip", "warning", "caution", "important", "danger", "info", "seealso", "hint", "attention", "error", "example", "success", "versionadded", "deprecated")  # fmt: skip
+
+
+def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], list[str]]:
+    """Return what each node of note is, by `mem_id`, and the selectors of ``drop`` that no parser understands."""
+    kinds: dict[int, str] = {}
+    for kind, selector in KINDS:
+        for node in root.css(selector):
+            kinds[node.mem_id] = kind
+    for node in root.css("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
+        href = node.attributes.get("href")
+        if (
+            (href is None or "#" in href)
+            and (node.text() or "").strip().lower() in _SIGNS
+            and not node.css_first("img[alt]")
+        ):
+            kinds[node.mem_id] = DROP
+    for node in root.css("[style]"):
+        if _unseen(node.attributes.get("style") or ""):
+            kinds[node.mem_id] = DROP
+    wrong = []
+    for selector in drop:
+        try:
+            for node in root.css(selector):
+                kinds[node.mem_id] = DROP
+        except Exception:  # noqa: BLE001 - the parser has no error class of its own for a selector it does not know
+            wrong.append(selector)
+    return kinds, wrong
+
+
+_UNSEEN = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|em|%|pt)?\s*(?:;|!|$)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
+    r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|clip\s*:\s*rect\(\s*0|(?:^|;)\s*(?:width|height)\s*:\s*0(?:px)?\s*;.*overflow\s*:\s*hidden",
+    re.IGNORECASE,
+)
+
+
+def _unseen(style: str) -> bool:
+    return _UNSEEN.search(style) is not None
+
+
+class dropped:  # noqa: N801 - reads as a set
+    """The nodes that are left out, as a container of `mem_id`."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, kinds: Mapping[int, str]) -> None:
+        self._kinds = kinds
+
+    def __contains__(self, mem_id: object) -> bool:
+        return self._kinds.get(mem_id) == DROP  # type: ignore[call-overload]
+
+
+def number(text: str | None, default: int) -> int:
+    """Return a whole number from an attribute, ``default`` where it is none."""
+    try:
+        return max(0, min(int(text or default), 999_999_999))
+    except ValueError:
+        return default
+
+
+def indented(text: str, width: int) -> str:
+    """Indent every line that is not empty."""
+    space = " " * width
+    return "\n".join(space + row if row else row for row in text.split("\n"))
+
+
+def quoted(blocks: list[str]) -> str:
+    """Return the blocks as a quotation."""
+    return "\n".join(f"> {row}" if row else ">" for row in "\n\n".join(blocks).split("\n"))
+
+
+def _has_code(blocks: list[str]) -> bool:
+    return any("```" in block for block in blocks)
+
+
+def _label(node: LexborNode) -> str:
+    classes = (node.attributes.get("class") or "").lower()
+    for name in _NAMES:
+        if name in classes:
+            return "See also" if name == "seealso" else name.capitalize()
+    return ""
+
+
+def admonition(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A box with a label: a quotation that begins with the label in bold; flat where it holds code."""
+    title = node.css_first(_TITLES)
+    heading = title is None or title.tag not in {"h1", "h2", "h3", "h4", "h5", "h6"}
+    label = writer.line(title).strip("* ") if title is not None and heading else ""
+    if title is not None and heading:
+        writer.hide(title)
+    blocks = writer.blocks(node)
+    if not blocks and not label:
+        return True
+    if title is None:
+        label = _label(node)
+        plain = re.sub(r"[^\w ]", "", blocks[0][:60]).strip().lower() if blocks else ""
+        if plain.startswith(label.lower()[:4]) or blocks[0].startswith("#"):
+            label = ""
+    if label:
+        blocks.insert(0, f"**{label}**")
+    if _has_code(blocks) or any(block.startswith(("#", "|")) for block in blocks):
+        flow.flush()
+        flow.blocks.extend(blocks)
+    else:
+        flow.add(quoted(blocks))
+    return True
+
+
+def _labels_and_panels(node: LexborNode) -> tuple[list[LexborNode], list[LexborNode]]:
+    labels = node.css(".tabbed-labels > label, .tabs > label, [role=tab]")
+    panels = node.css(".tabbed-block, [role=tabpanel], .blocks > div")
+    if labels and len(labels) == len(panels):
+        return labels, panels
+    own = [child for child in node.iter() if child.tag == "label"]
+    contents = [child for child in node.iter() if "content" in (child.attributes.get("class") or "")]
+    return (own, contents) if own and len(own) == len(contents) else ([], [])
+
+
+def tabs(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A set of tabs: every panel, each under its label in bold."""
+    labels, panels = _labels_and_panels(node)
+    if not labels:
+        return False
+    for label, panel in zip(labels, panels, strict=True):
+        blocks = writer.blocks(panel)
+        if blocks:
+            name = writer.line(label)
+            flow.add(f"**{name}**" if name else "")
+            flow.blocks.extend(blocks)
+    flow.flush()
+    return True
+
+
+def role_heading(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """An element whose role says that it is a heading."""
+    if node.tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
+        return False
+    writer.heading(node, flow, max(1, min(number(node.attributes.get("aria-level"), 2), 6)))
+    return True
+
+
+def plain(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A button that is the handle of a folded part: its text counts."""
+    flow.runs.append(Run(writer.line(node), 0, ""))
+    return True
+
+
+def note_reference(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A reference to a footnote."""
+    text = re.sub(r"[^\w.-]", "", node.text() or "")
+    if text:
+        writer.raw(f"[^{text}]", flow)
+    return True
+
+
+def note(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A footnote."""
+    label = node.css_first(".label, dt, .footnote-definition-label, .fn-label")
+    name = re.sub(r"[^\w.-]", "", label.text() or "") if label is not None else ""
+    if not name:
+        found = re.search(r"(\w+)$", (node.attributes.get("id") or "").removeprefix("user-content-"))
+        name = re.sub(r"^(?:fn|note|footnote|ftn)[-_:.]?", "", found.group(1)) if found else ""
+    if label is not None:
+        writer.hide(label)
+    blocks = writer.blocks(node)
+    if not name or not blocks:
+        flow.flush()
+        flow.blocks.extend(blocks)
+        return True
+    flow.add(indented(f"[^{name}]: " + "\n\n".join(blocks), 4).lstrip(" "))
+    return True
+
+
+def _tex(text: str, *, block: bool) -> str:
+    text = " ".join(text.split()).replace("\\displaystyle ", "")
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1].strip()
+    return f"$${text}$$" if block else f"${text}$"
+
+
+def formula(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A formula in TeX, wherever the page keeps its source."""
+    kind = node.attributes.get("type") or ""
+    parent = node.parent
+    block = node.tag == "div" or "mode=display" in kind or "block" in (node.attributes.get("class") or "")
+    block = block or (parent is not None and "katex-display" in (parent.attributes.get("class") or ""))
+    source = node.css_first("annotation[encoding*=tex], annotation[encoding*=TeX]")
+    if source is not None:
+        text = source.text() or ""
+    elif node.tag == "img":
+        text = node.attributes.get("alt") or ""
+    elif node.css_first("math"):
+        return mathml(writer, node.css_first("math"), flow)
+    elif node.css_first("img[alt]"):
+        text = node.css_first("img[alt]").attributes.get("alt") or ""
+    else:
+        text = re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", node.text() or "")
+    if "MathJax_Preview" in (node.attributes.get("class") or "") or not text.strip():
+        return True
+    if block:
+        flow.add(_tex(text, block=True))
+    else:
+        writer.raw(_tex(text, block=False), flow)
+    return True
+
+
+def _children(node: LexborNode) -> list[LexborNode]:
+    return list(node.iter())
+
+
+def _presentation(node: LexborNode) -> str:
+    parts = [_presentation(child) for child in node.iter() if child.tag not in {"annotation", "annotation-xml"}]
+    tag = node.tag
+    if not parts:
+        return " ".join((node.text() or "").split()) if tag not in {"annotation", "annotation-xml"} else ""
+    joiner = {"mfrac": "/", "msup": "^", "msub": "_", "mover": "^", "munder": "_"}.get(tag or "")
+    if joiner and len(parts) == 2:  # noqa: PLR2004 - a base and its script
+        return joiner.join(part if len(part) < 2 or part.isalnum() else f"({part})" for part in parts)  # noqa: PLR2004
+    if tag in {"msubsup", "munderover"} and len(parts) == 3:  # noqa: PLR2004
+        return f"{parts[0]}_({parts[1]})^({parts[2]})"
+    if tag == "msqrt":
+        return f"√({' '.join(parts)})"
+    if tag == "mtr":
+        return ", ".join(parts) + ";"
+    return " ".join(parts)
+
+
+def mathml(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A formula in MathML: its TeX where it carries it, else written on one line."""
+    source = node.css_first("annotation[encoding*=tex], annotation[encoding*=TeX]")
+    block = node.attributes.get("display") == "block"
+    if source is not None:
+        text = _tex(source.text() or "", block=block)
+    else:
+        alt = node.attributes.get("alttext") or ""
+        text = _tex(alt, block=block) if alt else _presentation(node)
+    if block:
+        flow.add(text)
+    else:
+        writer.raw(text, flow)
+    return True
+
+
+_DECORATION = re.compile(r"^(?:logo|icon|image|img|photo|avatar|banner|spacer|pixel|arrow|bullet|\W*)$", re.IGNORECASE)
+
+
+def image(writer: Writer, node: LexborNode, flow: Flow) -> None:
+    """An image, when it says what it shows."""
+    attributes = node.attributes
+    alt = " ".join((attributes.get("alt") or "").split())
+    if _DECORATION.match(alt) or attributes.get("width") == "1":
+        return
+    alt = alt.replace("[", "(").replace("]", ")")
+    source = next((attributes[key] for key in ("data-src", "src", "data-original") if attributes.get(key)), "") or ""
+    target = "" if source.startswith("data:") else writer.resolve(source)
+    writer.raw(f"![{alt}]({destination(target)})" if target else f"[Image: {alt}]", flow)
+
+
+def definitions(writer: Writer, node: LexborNode, flow: Flow) -> None:
+    """A definition list: the terms in bold, each with what it means below it."""
+    flow.flush()
+    entries: list[tuple[str, list[str]]] = []
+    for child in _groups(node):
+        if child.mem_id in dropped(writer.kinds):
+            continue
+        if child.tag == "dt":
+            entries.append((writer.bold(child), []))
+        elif child.tag in {"dd", "dl"}:
+            if not entries:
+                entries.append(("", []))
+            entries[-1][1].extend(writer.blocks(child) if child.tag == "dd" else writer.blocks_of(child))
+        else:
+            flow.blocks.extend(writer.blocks_of(child))
+    simple = all(len(blocks) < 2 and "\n" not in "".join(blocks) for _, blocks in entries)  # noqa: PLR2004
+    if simple and any(blocks for _, blocks in entries):
+        rows = ["\n".join(filter(None, (term, *(f": {block}" for block in blocks)))) for term, blocks in entries]
+        flow.blocks.extend(_grouped(rows, entries))
+        return
+    for term, blocks in entries:
+        flow.add(term)
+        flow.blocks.extend(blocks)
+
+
+def _grouped(rows: list[str], entries: list[tuple[str, list[str]]]) -> list[str]:
+    """Terms that share one definition stand together."""
+    out: list[str] = []
+    open_terms: list[str] = []
+    for row, (_, blocks) in zip(rows, entries, strict=True):
+        open_terms.append(row)
+        if blocks:
+            out.append("\n".join(open_terms))
+            open_terms = []
+    return out + open_terms
+
+
+def _groups(node: LexborNode) -> list[LexborNode]:
+    out = []
+    for child in node.iter():
+        if child.tag == "div":
+            out.extend(child.iter())
+        else:
+            out.append(child)
+    return out
+
+
+def details(writer: Writer, node: LexborNode, flow: Flow) -> None:
+    """A folded part: its summary, then everything in it."""
+    flow.flush()
+    for child in node.iter():
+        if child.tag == "summary":
+            flow.flush()
+            if child.css_first("h1,h2,h3,h4,h5,h6"):
+                flow.blocks.extend(writer.blocks(child))
+            else:
+                flow.add(writer.bold(child))
+            writer.hide(child)
+            break
+    flow.blocks.extend(writer.blocks(node))
+
+
+WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {
+    "admonition": admonition,
+    "tabs": tabs,
+    "heading": role_heading,
+    "plain": plain,
+    "noteref": note_reference,
+    "note": note,
+    "math": formula,
+}

@@ -1,0 +1,85 @@
+"""Structured data of a page: JSON-LD and meta elements, flat."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from selectolax.lexbor import LexborNode
+
+_MAX_JSON = 1_000_000
+_MAX_NODES = 2_000
+_CONTROL = re.compile(r"[\x00-\x1f]+")
+
+Thing = dict[str, Any]
+
+
+def _walk(value: Any) -> Iterator[Thing]:
+    stack = [value]
+    count = 0
+    while stack and count < _MAX_NODES:
+        item = stack.pop()
+        count += 1
+        if isinstance(item, list):
+            stack.extend(reversed(item))
+        elif isinstance(item, dict):
+            yield item
+            stack.extend(child for child in reversed(list(item.values())) if isinstance(child, dict | list))
+
+
+def things(root: LexborNode) -> list[Thing]:
+    """Return every JSON-LD object of the page that has a type, outer ones first; broken JSON is passed over."""
+    found: list[Thing] = []
+    for script in root.css("script[type='application/ld+json' i]"):
+        text = script.text() or ""
+        if len(text) > _MAX_JSON or '"' not in text:
+            continue
+        text = text.strip().removeprefix("<!--").removesuffix("-->").removeprefix("//<![CDATA[").removesuffix("//]]>")
+        try:
+            data = json.loads(text, strict=False)
+        except (ValueError, RecursionError):
+            try:
+                data = json.loads(_CONTROL.sub(" ", text).strip().rstrip(";"))
+            except (ValueError, RecursionError):
+                continue
+        found.extend(item for item in _walk(data) if "@type" in item)
+    return found
+
+
+def types(thing: Thing) -> set[str]:
+    """Return a thing's types without their vocabulary's address."""
+    kinds = thing.get("@type")
+    values = kinds if isinstance(kinds, list) else [kinds]
+    return {str(value).rsplit("/", 1)[-1] for value in values if value}
+
+
+def text_of(value: Any) -> str:
+    """Return a value as one line of text: a string, the name of a thing, the first of a list."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, dict):
+        return text_of(value.get("name") or value.get("@value") or "")
+    if isinstance(value, list) and value:
+        return text_of(value[0])
+    return ""
+
+
+def metas(root: LexborNode) -> dict[str, str]:
+    """Return the meta elements by lower-case name, property or itemprop; the first of each counts."""
+    found: dict[str, str] = {}
+    for meta in root.css("meta[content]"):
+        attributes = meta.attributes
+        name = (
+            attributes.get("property")
+            or attributes.get("name")
+            or attributes.get("itemprop")
+            or attributes.get("http-equiv")
+        )
+        content = " ".join((attributes.get("content") or "").split())
+        if name and content:
+            found.setdefault(name.strip().lower(), content)
+    return found

@@ -1,0 +1,135 @@
+"""Tables: every cell in its row, spans filled in; tables that only lay a page out are written as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from connectors.extractors.html import special
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+    from connectors.extractors.html.markdown import Writer
+
+_MAX_SPAN = 200
+_BLOCKS_OF_LAYOUT = "table, h1, h2, h3, h4, article, section, iframe, form"
+
+
+def _rows(table: LexborNode) -> tuple[list[tuple[LexborNode, bool]], list[LexborNode]]:
+    """Return the table's own rows, each with whether it stands in the head, and its captions."""
+    rows: list[tuple[LexborNode, bool]] = []
+    captions: list[LexborNode] = []
+    for child in table.iter():
+        if child.tag == "tr":
+            rows.append((child, False))
+        elif child.tag in {"thead", "tbody", "tfoot"}:
+            rows.extend((row, child.tag == "thead") for row in child.iter() if row.tag == "tr")
+        elif child.tag == "caption":
+            captions.append(child)
+    return rows, captions
+
+
+def _cells(row: LexborNode, writer: Writer) -> list[LexborNode]:
+    gone = special.dropped(writer.kinds)
+    return [cell for cell in row.iter() if cell.tag in {"td", "th"} and cell.mem_id not in gone]
+
+
+def _is_code_with_numbers(table: LexborNode) -> bool:
+    classes = (table.attributes.get("class") or "").split()
+    return any(name in {"highlighttable", "rouge-table", "lntable", "codehilitetable", "hljs-ln"} for name in classes)
+
+
+def _is_layout(table: LexborNode, grid: list[list[LexborNode]]) -> bool:
+    if table.attributes.get("role") in {"presentation", "none"}:
+        return True
+    if not grid or max(map(len, grid)) < 2:  # noqa: PLR2004 - one column is no table
+        return not table.css_first("th")
+    if table.css_first(_BLOCKS_OF_LAYOUT):
+        return True
+    return any("\n" in (pre.text() or "").strip() for pre in table.css("pre"))
+
+
+def _cell_text(cell: LexborNode, writer: Writer) -> str:
+    blocks = writer.blocks(cell)
+    pieces = []
+    for block in blocks:
+        for row in block.split("\n"):
+            text = row.strip()
+            if text.startswith("```"):
+                continue
+            if text.startswith("- "):
+                text = "• " + text[2:]
+            if text:
+                pieces.append(text)
+    return _piped(" ".join(pieces))
+
+
+def _piped(text: str) -> str:
+    return text.replace("|", "\\|") if "|" in text else text
+
+
+def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
+    """Return the texts of all cells, a spanning cell's text in every row that it spans."""
+    out: list[list[str]] = []
+    below: dict[int, tuple[int, str]] = {}
+    for cells in grid:
+        row: list[str] = []
+        for cell in cells:
+            _take(row, below)
+            text = _cell_text(cell, writer)
+            attributes = cell.attributes
+            down = min(special.number(attributes.get("rowspan"), 1) or 1, _MAX_SPAN)
+            wide = min(special.number(attributes.get("colspan"), 1) or 1, _MAX_SPAN)
+            for place in range(wide):
+                shown = text if place == 0 or cell.tag == "th" else ""
+                if down > 1:
+                    below[len(row)] = (down - 1, shown)
+                row.append(shown)
+        _take(row, below)
+        out.append(row)
+    return out
+
+
+def _take(row: list[str], below: dict[int, tuple[int, str]]) -> None:
+    while len(row) in below:
+        left, text = below.pop(len(row))
+        if left > 1:
+            below[len(row)] = (left - 1, text)
+        row.append(text)
+
+
+def _laid_out(grid: list[list[LexborNode]], writer: Writer) -> list[str]:
+    blocks: list[str] = []
+    for cells in grid:
+        for cell in cells:
+            if cell.tag == "th" and not cell.css_first("h1,h2,h3,h4,h5,h6,table,pre"):
+                term = writer.bold(cell)
+                blocks.extend([term] if term else [])
+            else:
+                blocks.extend(writer.blocks(cell))
+    return blocks
+
+
+def written(writer: Writer, table: LexborNode) -> list[str]:
+    """Return the table as Markdown blocks: its caption, then its rows."""
+    rows, captions = _rows(table)
+    gone = special.dropped(writer.kinds)
+    rows = [(row, head) for row, head in rows if row.mem_id not in gone]
+    grid = [_cells(row, writer) for row, _ in rows]
+    heads = [head for (_, head), cells in zip(rows, grid, strict=True) if cells]
+    grid = [cells for cells in grid if cells]
+    out = [text for text in (writer.line(caption) for caption in captions) if text]
+    if not grid:
+        return out
+    if _is_code_with_numbers(table) or _is_layout(table, grid):
+        return out + _laid_out(grid, writer)
+    texts = _filled(grid, writer)
+    width = max(map(len, texts))
+    if width > 1 and all(not any(row) for row in texts):
+        return out
+    first_is_head = heads[0] or all(cell.tag == "th" for cell in grid[0])
+    lines = [texts[0] if first_is_head else [""] * width, ["---"] * width, *texts[int(first_is_head) :]]
+    table_text = "\n".join(f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in lines if any(row))
+    if not first_is_head:
+        table_text = f"|{' |' * width}\n{table_text}"
+    return [*out, table_text]
