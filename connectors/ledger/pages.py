@@ -103,6 +103,7 @@ def record(
     *,
     config: str,
     hold: bool,
+    canonical: str,
     now: int,
 ) -> list[Verdict]:
     """Record a cleaned resource with its pages; what is new or changed is frozen as pending."""
@@ -110,7 +111,10 @@ def record(
     for draft in drafts:
         _follow_move(connection, run, resource, draft, alone=len(drafts) == 1)
     if hold:
-        return _hold(connection, run, resource, extracted, drafts, resource_id=resource_id, config=config, now=now)
+        _end(connection, run, resource, outcome="fetched", now=now)
+        held_pages = [draft.page for draft in drafts] or list(extracted.pages)
+        canonical = canonical or extracted.canonical
+        return [_hold(connection, run, page, resource_id, canonical=canonical, config=config) for page in held_pages]
     kept = [_keep_page(connection, run, draft, resource_id=resource_id, now=now) for draft in drafts]
     if kept and all(item.verdict == "duplicate" for item in kept):
         detail = f"Its text is that of {kept[0].owner}, which is delivered."
@@ -150,6 +154,15 @@ def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) 
     if row.state == "held":
         connection.execute(delete(pages).where(pages.c.id == row.id))
     visits.overrule(connection, run.id, _uri_of(connection, row.resource_id), rule=rule, detail=detail)
+
+
+def unquarantine(connection: Connection, run: Run, *, which: str) -> int:
+    """Make quarantined pages due again: one by its URI, or all of the source."""
+    mine = and_(versions.c.source_id == run.source_id, versions.c.state == "quarantined")
+    if which not in {"all", run.source}:
+        mine = and_(mine, versions.c.uri == which)
+    freed = update(versions).where(mine).values(state="pending", batch_id=None, reason="")
+    return len(connection.execute(freed.returning(versions.c.id)).all())
 
 
 def forget_holds(connection: Connection, source: int, *, but: int) -> None:
@@ -282,31 +295,17 @@ def _follow_move(connection: Connection, run: Run, resource: Resource, draft: Dr
             return
 
 
-def _hold(
-    connection: Connection,
-    run: Run,
-    resource: Resource,
-    extracted: Extracted,
-    drafts: Sequence[Draft],
-    *,
-    resource_id: int,
-    config: str,
-    now: int,
-) -> list[Verdict]:
-    held_pages = [draft.page for draft in drafts] or list(extracted.pages)
-    for page in held_pages:
-        row = _page(connection, run, page.uri)
-        if row is None:
-            page_id = _new_page(connection, run, page, resource_id=resource_id, state="held")
-        else:
-            page_id = row.id
-            _touch(connection, run, page_id, page, resource_id=resource_id)
-        connection.execute(delete(holds).where(holds.c.page_id == page_id))
-        canonical = plain(extracted.canonical)
-        values = {"page_id": page_id, "run_id": run.id, "canonical": canonical, "config": config}
-        connection.execute(insert(holds).values(page=pack_page(page), **values))
-    _end(connection, run, resource, outcome="fetched", now=now)
-    return ["held" for _ in held_pages]
+def _hold(connection: Connection, run: Run, page: Page, resource_id: int, *, canonical: str, config: str) -> Verdict:
+    row = _page(connection, run, page.uri)
+    if row is None:
+        page_id = _new_page(connection, run, page, resource_id=resource_id, state="held")
+    else:
+        page_id = row.id
+        _touch(connection, run, page_id, page, resource_id=resource_id)
+    connection.execute(delete(holds).where(holds.c.page_id == page_id))
+    values = {"page_id": page_id, "run_id": run.id, "canonical": plain(canonical), "config": config}
+    connection.execute(insert(holds).values(page=pack_page(page), **values))
+    return "held"
 
 
 def _keep_resource(connection: Connection, run: Run, resource: Resource, extracted: Extracted, *, config: str) -> int:

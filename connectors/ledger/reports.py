@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, insert, select
+from sqlalchemy import and_, func, insert, or_, select
 
 from connectors.ledger import lease
 from connectors.ledger.pack import dump, from_ms, plain, unpack_blocks, unpack_text, uri_hash
@@ -248,6 +248,30 @@ def status(connection: Connection, *, now: int, stale_s: float) -> list[SourceSt
             )
         )
     return found
+
+
+def sources_due(connection: Connection, *, destination: str, quarantined: str) -> list[str]:
+    """Return the names of sources with open batches, pages to send, or pages in a quarantine that is to be tried."""
+    open_batches = select(batches.c.source_id).where(batches.c.state.in_(("pending", "sent", "failed")))
+    unsettled = select(versions.c.source_id).where(versions.c.state.in_(("pending", "sent", "updating", "deleting")))
+    due = or_(sources.c.id.in_(open_batches), sources.c.id.in_(unsettled))
+    if quarantined:
+        refused = select(versions.c.source_id).where(versions.c.state == "quarantined")
+        named = refused.where(or_(versions.c.uri == quarantined, sources.c.name == quarantined)).correlate(sources)
+        due = or_(due, sources.c.id.in_(refused if quarantined == "all" else named))
+    query = select(sources.c.name).where(sources.c.destination == destination, due).order_by(sources.c.name)
+    return list(connection.execute(query).scalars())
+
+
+def quarantined(connection: Connection, *, destination: str) -> list[str]:
+    """Return the URIs of a destination's pages in quarantine."""
+    query = (
+        select(versions.c.uri)
+        .join(sources, sources.c.id == versions.c.source_id)
+        .where(sources.c.destination == destination, versions.c.state == "quarantined")
+        .order_by(versions.c.id)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def keep_prompts(connection: Connection, run: Run, topics: Sequence[str], asked: Sequence[str], *, now: int) -> None:

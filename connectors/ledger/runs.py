@@ -94,6 +94,13 @@ def finish(connection: Connection, run: Run, *, state: str, complete: bool, summ
     give_back(connection, run.source_id)
 
 
+def release(connection: Connection, run: Run, *, now: int) -> None:
+    """Release the lease; an import or sync stays unfinished, for the next process to go on with."""
+    if run.purpose not in _CRAWLS:
+        connection.execute(update(runs).where(runs.c.id == run.id).values(state="completed", ended_at=now))
+    give_back(connection, run.source_id)
+
+
 def give_back(connection: Connection, source_id: int) -> None:
     """Release a lease."""
     connection.execute(update(sources).where(sources.c.id == source_id).values(lease_token=None))

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from connectors.errors import FatalError
+from connectors.errors import FatalError, UsageError
 from connectors.ledger import lease, pages, reports, runs, visits
 from connectors.ledger.frontier import StoredFrontier
 from connectors.ledger.pack import to_ms
@@ -108,6 +108,24 @@ class Ledger:
         self._open[run.id] = run
         return run
 
+    async def begin_retry(self, *, source: str, destination: str) -> Run:
+        """Take the lease of a source to settle what it left open; an unfinished import or sync stays resumable.
+
+        Raises:
+            UsageError: nothing is known of the source, or a process that lives works on it.
+        """
+        known = [row for row in await self.status() if (row.name, row.destination) == (source, destination)]
+        if not known:
+            raise UsageError(f"Nothing was imported under the name {source!r} yet: `persona-ingest status` lists them.")
+        return await self.begin(
+            source=source,
+            kind=known[0].kind,
+            origin=known[0].origin,
+            destination=destination,
+            options=dict(known[0].options),
+            purpose="retry",
+        )
+
     async def finish(self, run: Run, *, state: str, complete: bool, summary: dict[str, Any]) -> None:
         """Close the run and give the lease back; ``complete`` says that the whole source was seen."""
         now = self._now()
@@ -116,7 +134,7 @@ class Ledger:
 
     async def release(self, run: Run) -> None:
         """Give the lease back and leave the run for the next process to go on with."""
-        await self._write(run, partial(runs.give_back, source_id=run.source_id))
+        await self._write(run, partial(runs.release, run=run, now=self._now()))
         self._forget(run)
 
     async def holds(self, run: Run) -> bool:
@@ -165,10 +183,12 @@ class Ledger:
         *,
         config: str,
         hold: bool = False,
+        canonical: str = "",
     ) -> list[Verdict]:
         """Record a cleaned resource; what is new or changed is frozen as pending in the same transaction.
 
-        With ``hold`` the pages wait for `held` and `release_page` or `drop`; without drafts those of ``extracted``.
+        With ``hold`` the pages wait for `held` and `release_page` or `drop`; ``canonical`` is what `held` gives back
+        with them. Without drafts the pages are those of ``extracted``.
         """
         return await self._write(
             run,
@@ -180,6 +200,7 @@ class Ledger:
                 drafts=drafts,
                 config=config,
                 hold=hold,
+                canonical=canonical,
                 now=self._now(),
             ),
         )
@@ -240,6 +261,24 @@ class Ledger:
     async def status(self) -> list[SourceStatus]:
         """Return every source with its pages, batches and last run."""
         return await self._read(partial(reports.status, now=self._now(), stale_s=self._stale_s))
+
+    async def source_names(self, destination: str) -> list[str]:
+        """Return the names of a destination's sources."""
+        return [row.name for row in await self.status() if row.destination == destination]
+
+    async def sources_due(self, destination: str, *, quarantined: str = "") -> list[str]:
+        """Return the sources with something to settle or send; with ``quarantined`` (a URI, a source or ``all``)
+        also those with such pages in quarantine.
+        """  # noqa: D205 - one sentence
+        return await self._read(partial(reports.sources_due, destination=destination, quarantined=quarantined))
+
+    async def quarantined(self, destination: str) -> list[str]:
+        """Return the URIs of a destination's pages in quarantine."""
+        return await self._read(partial(reports.quarantined, destination=destination))
+
+    async def unquarantine(self, run: Run, which: str) -> int:
+        """Take pages (a URI, the source's name or ``all``) out of quarantine; they are due again."""
+        return await self._write(run, partial(pages.unquarantine, run=run, which=which))
 
     async def explain(self, uri: str) -> list[Visit]:
         """Return what became of a URI in each run that met it, the newest first."""

@@ -236,3 +236,18 @@ async def test_calls_in_flight_share_transactions_and_one_bad_call_fails_alone(l
     results = await asyncio.gather(*calls[:10], bad, *calls[10:], return_exceptions=True)
     assert [type(item).__name__ for item in results if item is not None] == ["FatalError"]
     assert (await ledger.counts(run)).discovered == 20
+
+
+async def test_retry_knows_which_sources_have_something_to_send(ledger, begin):
+    run = await begin()
+    await record(ledger, run, A)
+    await ledger.release(run)
+    there = "https://persona.example/"
+    assert await ledger.sources_due(there) == ["docs"]
+    assert await ledger.sources_due("https://elsewhere.example/") == []
+    assert await ledger.sources_due(there, quarantined="all") == ["docs"]
+    again = await ledger.begin_retry(source="docs", destination=there)
+    await ledger.release(again)
+    assert (await begin()).id == run.id  # the import that nobody finished goes on
+    with pytest.raises(UsageError, match="Nothing was imported"):
+        await ledger.begin_retry(source="other", destination=there)
