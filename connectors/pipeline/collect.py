@@ -11,20 +11,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from connectors.extractors import tidy
-from connectors.models import CleaningRules, Extracted, Page, Resource, Skipped, Source
+from connectors.models import Extracted, Resource, Skipped
 from connectors.pipeline.canonical import keepers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from connectors.extractors.pool import CleanerPool
     from connectors.ledger import Ledger, Run
+    from connectors.models import CleaningRules, Page, Source
     from connectors.pipeline.progress import Progress
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 48
 """The most items between the source and the ledger: bounds memory, keeps two cores busy."""
+
+FINISH_WITHIN_S = 5.0
+"""How long a stopped run may go on with what it had fetched."""
 
 _NOT_INDEXED = {"noindex", "none"}
 _NOT_FOLLOWED = {"nofollow", "none"}
@@ -84,13 +88,19 @@ class Collector:
             await self._let_go()
             self.complete = True
         finally:
-            for task in self._tasks:
-                task.cancel()
-            with contextlib.suppress(BaseException):
-                await asyncio.gather(*self._tasks, return_exceptions=True)
-            aclose = getattr(items, "aclose", None)
-            if aclose is not None:
+            await self._wind_down(items)
+
+    async def _wind_down(self, items: AsyncIterator[Resource | Skipped]) -> None:
+        """Fetch nothing more; clean and record what was fetched, for `FINISH_WITHIN_S` at most."""
+        aclose = getattr(items, "aclose", None)
+        if aclose is not None:
+            with contextlib.suppress(RuntimeError):
                 await aclose()
+        if self._tasks and not self._failure:
+            await asyncio.wait(self._tasks, timeout=FINISH_WITHIN_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -99,7 +99,7 @@ async def _read_one(source: WebsiteSource | DocumentsSource) -> Resource:
 
         answer = await fetcher.fetch(normalise(source.website))
     finally:
-        await fetcher.close()
+        await fetcher.aclose()
     if isinstance(answer, Skipped):
         raise errors.UsageError(f"{source.website} cannot be previewed: {answer.detail or answer.rule}.")
     return answer

@@ -81,7 +81,7 @@ async def assemble(
         stack.push_async_callback(pool.close)
         reader, fetcher = open_source(source, headers=headers, ledger=ledger, run=run)
         if fetcher is not None:
-            stack.push_async_callback(fetcher.close)
+            stack.push_async_callback(fetcher.aclose)
         delivery = Delivery(ledger, destination.client, source)
         collector = Collector(
             ledger=ledger,
@@ -209,7 +209,7 @@ def open_fetcher(source: SourceOptions, headers: Mapping[str, str], origin: str)
         user_agent=source.user_agent or default_user_agent(version("persona-ingest")),
         headers=headers,
         concurrency=source.concurrency,
-        delay=source.delay,
+        delay_s=source.delay,
         allowed=(origin,),
     )
 

@@ -113,3 +113,57 @@ def persona(monkeypatch):
     for name in ("PERSONA_CLIENT_SECRET", "PERSONA_BASE_URL", "PERSONA_INGEST_LEDGER"):
         monkeypatch.delenv(name, raising=False)
     return PersonaSettings()
+
+
+@pytest.fixture
+async def pool():
+    """One warm worker process."""
+    from connectors.extractors.pool import CleanerPool
+
+    pool = CleanerPool(workers=1)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def crawl(site, pool, tmp_path):
+    """Crawl the site once into the test's ledger; gives the counts and every page's text by URI."""
+    from connectors.extractors import tidy
+    from connectors.ledger import open_ledger
+    from connectors.models import CleaningRules
+    from connectors.pipeline import parts
+    from connectors.pipeline.collect import Collector
+    from connectors.pipeline.progress import Progress
+    from connectors.settings import WebsiteSource
+
+    async def crawled(*, stop_after=None, **options):
+        source = WebsiteSource(website=site.base, delay=0, **options)
+        async with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite3") as ledger:
+            rules = CleaningRules(select=source.select, remove=source.remove)
+            run = await ledger.begin(
+                source="s", kind="website", origin=site.base, destination="d", options={}, purpose="sync",
+                config=tidy.config_fingerprint(rules),
+            )  # fmt: skip
+            reader, fetcher = parts.open_source(source, headers={}, ledger=ledger, run=run)
+            collector = Collector(
+                ledger=ledger, run=run, source=reader, pool=pool, rules=rules, progress=Progress(),
+                alternate=reader.fetch_alternate,
+            )  # fmt: skip
+            try:
+                work = asyncio.create_task(collector.collect())
+                if stop_after is not None:
+                    while collector.progress.done < stop_after:
+                        await asyncio.sleep(0.005)
+                    work.cancel()
+                    await asyncio.wait({work})
+                    await ledger.release(run)
+                    return run
+                await work
+                counts = await ledger.counts(run)
+                pages = {row.uri: row async for row in ledger.pages(run)}
+                await ledger.finish(run, state="completed", complete=collector.complete, summary={})
+                return counts, pages
+            finally:
+                await fetcher.aclose()
+
+    return crawled

@@ -1,0 +1,153 @@
+"""A source's items become pages in the ledger, and every URI ends in exactly one outcome."""
+
+import pytest
+
+from connectors.errors import UsageError
+
+BODY = "This page tells visitors, in enough words to be a page of its own, what they came here to learn about "
+
+
+def balanced(counts):
+    return counts.discovered == counts.fetched + counts.not_modified + sum(counts.skipped.values()) + sum(
+        counts.failed.values()
+    )
+
+
+def fill(site, *names, **extra):
+    site.article("/", "Home", BODY + "everything.", {f"/{name}": name for name in (*names, *extra.pop("also", ()))})
+    for name in names:
+        site.article(f"/{name}", f"About {name}", BODY + name + ".")
+
+
+async def test_every_page_is_recorded_once_and_the_books_balance(site, crawl):
+    fill(site, "a", "b", also=("missing",))
+    counts, pages = await crawl()
+    assert {uri.removeprefix(site.base) for uri in pages} == {"", "a", "b"}
+    assert counts.failed == {"http-404": 1}
+    assert balanced(counts)
+    assert counts.faults == 0
+
+
+async def test_the_text_that_is_sent_names_its_source_first(site, crawl):
+    fill(site, "a")
+    _, pages = await crawl()
+    assert pages[site.base + "a"].content.startswith(f"Source: {site.base}a\n\n# About a\n")
+
+
+async def test_a_noindex_page_is_not_kept_but_its_links_are_followed(site, crawl):
+    fill(site, "a")
+    site.pages["/a"] = (
+        site.pages["/a"]
+        .replace("<head>", "<head><meta name=robots content=noindex>")
+        .replace("</main>", "<a href=/deep>deep</a></main>")
+    )
+    site.article("/deep", "Deep", BODY + "the deep.")
+    counts, pages = await crawl()
+    assert site.base + "a" not in pages
+    assert site.base + "deep" in pages
+    assert counts.skipped == {"noindex": 1}
+    assert balanced(counts)
+
+
+@pytest.mark.parametrize("value", ["none", "noindex, nofollow", "otherbot: noindex, persona-ingest: none"])
+async def test_x_robots_tag_none_keeps_page_and_links_out(site, crawl, value):
+    fill(site, "a")
+    site.pages["/a"] = site.pages["/a"].replace("</main>", "<a href=/deep>deep</a></main>")
+    site.article("/deep", "Deep", BODY + "the deep.")
+    site.headers["/a"] = {"x-robots-tag": value}
+    counts, pages = await crawl()
+    assert {uri.removeprefix(site.base) for uri in pages} == {""}
+    assert site.asked("/deep") == 0
+    assert balanced(counts)
+
+
+async def test_a_page_whose_canonical_lives_is_left_to_it(site, crawl):
+    fill(site, "a", "a-print")
+    site.pages["/a-print"] = site.pages["/a"].replace("<head>", "<head><link rel=canonical href=/a>")
+    counts, pages = await crawl()
+    assert site.base + "a" in pages
+    assert site.base + "a-print" not in pages
+    assert sum(counts.skipped.values()) == 1
+    assert balanced(counts)
+
+
+async def test_a_page_whose_canonical_is_dead_is_kept(site, crawl):
+    fill(site, "a")
+    site.pages["/a"] = site.pages["/a"].replace("<head>", "<head><link rel=canonical href=/gone>")
+    _, pages = await crawl()
+    assert site.base + "a" in pages
+
+
+async def test_a_site_that_names_its_home_page_as_canonical_everywhere_loses_nothing(site, crawl):
+    fill(site, "a", "b", "c")
+    for path in site.pages:
+        site.pages[path] = site.pages[path].replace("<head>", "<head><link rel=canonical href=/>")
+    counts, pages = await crawl()
+    assert len(pages) == 4
+    assert balanced(counts)
+
+
+async def test_an_exact_duplicate_is_kept_once(site, crawl):
+    fill(site, "a", "copy")
+    site.pages["/copy"] = site.pages["/a"]
+    counts, pages = await crawl()
+    assert len([uri for uri in pages if uri in {site.base + "a", site.base + "copy"}]) == 1
+    assert counts.skipped == {"duplicate": 1}
+    assert balanced(counts)
+
+
+async def test_a_page_s_own_markdown_is_preferred(site, crawl):
+    fill(site, "a")
+    site.pages["/a"] = site.pages["/a"].replace("<head>", "<head><link rel=alternate type=text/markdown href=/a.md>")
+    site.pages["/a.md"] = f"# About a\n\n{BODY} a.\n\n```python\nx = 1\n\n\ny = 2\n```\n"
+    site.types["/a.md"] = "text/markdown"
+    _, pages = await crawl()
+    assert "```python\nx = 1\n\n\ny = 2\n```" in pages[site.base + "a"].content
+
+
+async def test_an_unchanged_site_is_asked_but_not_read_again(site, crawl):
+    fill(site, "a", "b")
+    await crawl()
+    before = len(site.requests)
+    counts, pages = await crawl()
+    assert counts.not_modified == 3
+    assert counts.new == counts.changed == 0
+    assert all(status in {304, 404} for _, status in site.requests[before:])
+    assert len(pages) == 3
+
+
+async def test_same_bytes_without_validators_are_not_cleaned_again(site, crawl):
+    site.validators = False
+    fill(site, "a")
+    await crawl()
+    counts, _ = await crawl()
+    assert counts.fetched == 2
+    assert (counts.new, counts.changed) == (0, 0)
+
+
+async def test_a_cleaning_option_reaches_pages_that_did_not_change(site, crawl):
+    fill(site, "a")
+    site.pages["/a"] = site.pages["/a"].replace("</main>", "<p class=ad>Buy this thing now</p></main>")
+    _, before = await crawl()
+    counts, after = await crawl(remove=(".ad",))
+    assert "Buy this thing" in before[site.base + "a"].content
+    assert "Buy this thing" not in after[site.base + "a"].content
+    assert counts.changed == 1
+
+
+async def test_a_crawl_that_was_stopped_goes_on_and_asks_no_page_twice(site, crawl):
+    fill(site, *(f"p{n}" for n in range(60)))
+    stopped = await crawl(stop_after=20, concurrency=4)
+    done = {path for path, status in site.requests if status == 200}
+    counts, pages = await crawl()
+    assert len(pages) == 61
+    assert balanced(counts)
+    twice = [path for path in done if site.asked(path) > 1 and path not in {"/", "/robots.txt", "/sitemap.xml"}]
+    assert len(twice) <= 8, f"only what was in flight is asked again: {twice}"
+    assert counts.discovered == 61
+    assert stopped.id
+
+
+async def test_a_start_page_that_answers_404_is_a_usage_error_with_a_sentence(site, crawl):
+    with pytest.raises(UsageError, match="404"):
+        await crawl()
