@@ -128,7 +128,7 @@ class Page:
         metadata: JSON values only; keys of `cleaning`: url, title, author, date, modified, language, description,
             site_name, section (list), generator, word_count, strategy, media_type.
         flags: what a person should look at, as ``key`` or ``key: detail`` (``thin``, ``mixed-encoding``).
-        blocks: 64-bit hashes of the content's text blocks in order, for finding what repeats on a site.
+        blocks: unsigned 64-bit hashes of the content's text blocks in order, for finding what repeats on a site.
         weak: the content was chosen without strong evidence, so that text that repeats over the site's pages
             may be boilerplate: such a page is held until the whole site was seen.
     """

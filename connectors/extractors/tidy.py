@@ -63,9 +63,9 @@ def split_blocks(content: str) -> list[str]:
 
 
 def block_hash(block: str) -> int:
-    """Return the 64-bit hash (signed) of a block's text, white space folded."""
+    """Return the 64-bit hash (unsigned) of a block's text, white space folded."""
     digest = hashlib.blake2b(normal(block).encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    return int.from_bytes(digest, "big")
 
 
 def hashes(content: str) -> tuple[int, ...]:
