@@ -1,0 +1,211 @@
+"""Source: a website, crawled from its start address."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, ClassVar
+
+from connectors.errors import UsageError
+from connectors.models import Found, Resource, Skipped
+from connectors.web import urls
+from connectors.web.crawl import Crawl, Rules
+from connectors.web.fetcher import Ask, Redirect
+from connectors.web.frontier import Frontier
+from connectors.web.media import is_wanted, passed_over_by_name
+from connectors.web.sites import Sites
+from connectors.web.traps import TrapLimits, Traps
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from connectors.models import Due, Kind
+    from connectors.settings import WebsiteSource
+    from connectors.web.fetcher import Fetcher
+    from connectors.web.frontier import FrontierStore
+
+log = logging.getLogger(__name__)
+
+MAX_LINKS = 50_000
+"""The most links that are followed from one page."""
+_MAX_START_HOPS = 10
+
+
+class Website:
+    """Every page and document in scope that the start page, its links and the site's sitemaps lead to.
+
+    Args:
+        options: where it starts and what belongs to it.
+        fetcher: made with the start address among its ``allowed``.
+        store: where found addresses wait; a durable one resumes where it was.
+        limits: where traps begin.
+
+    Raises:
+        UsageError: a glob is wrong, or the start address is kept out by its own globs.
+    """
+
+    kind: ClassVar[Kind] = "website"
+
+    def __init__(
+        self, options: WebsiteSource, *, fetcher: Fetcher, store: FrontierStore, limits: TrapLimits | None = None
+    ) -> None:
+        self._options = options
+        self._fetcher = fetcher
+        self._start = urls.normalise(options.website)
+        if not self._start:
+            raise UsageError(f"{options.website!r} is no web address: write it like https://docs.example.com/")
+        self._scope = urls.Scope(self._start, options.scope, include=options.include, exclude=options.exclude)
+        if self._scope.refusal(self._start) == "excluded":
+            raise UsageError(f"The start address {urls.redact(self._start)} is excluded by your own globs: change one.")
+        self._frontier = Frontier(store)
+        self._sites = Sites(fetcher)
+        self._traps = Traps(limits)
+        self._crawl: Crawl | None = None
+        self.links_cut = 0
+
+    async def read(self) -> AsyncGenerator[Resource | Skipped]:
+        """Yield each address in scope once; see `models.Source`.
+
+        Raises:
+            UsageError: the start page does not resolve, refuses, answers an error or is no page.
+        """
+        fresh = bool(await self._frontier.add([Found(uri=self._start, by="start")]))
+        answers = await self._examine_start() if fresh else {}
+        self._crawl = crawl = Crawl(
+            fetcher=self._fetcher,
+            frontier=self._frontier,
+            sites=self._sites,
+            rules=Rules(belongs=self._belongs, refusal=self._refusal, saw=self._saw, max_pages=self._options.max_pages),
+            answers=answers,
+        )
+        crawl.seed(self._seed(crawl))
+        items = crawl.items()
+        try:
+            async for item in items:
+                yield item
+        finally:
+            await items.aclose()
+
+    async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:
+        """Follow the links of a Resource that ``read`` yielded."""
+        assert self._crawl is not None, "learn comes after read"
+        if "nofollow" in resource.robots:
+            links = ()
+        if len(links) > MAX_LINKS:
+            self.links_cut += 1
+            log.warning("%s has %d links; the first %d are followed", urls.redact(resource.uri), len(links), MAX_LINKS)
+            links = links[:MAX_LINKS]
+        await self._crawl.learned(
+            [
+                Found(uri=link, by="link", depth=resource.depth + 1, via=resource.uri)
+                for link in links
+                if self._scope.contains(link)
+            ]
+        )
+
+    async def fetch_alternate(self, uri: str) -> Resource | None:
+        """Fetch a page's own Markdown; None when it is not there, not allowed or not text."""
+        form = urls.normalise(uri)
+        if not form or (await self._sites.robots(form)).refuses(form):
+            return None
+        got = await self._fetcher.fetch(
+            form, accept="text/markdown,text/plain;q=0.9", wanted=lambda media_type: media_type.startswith("text/")
+        )
+        if isinstance(got, Skipped) or got.media_type == "text/html":
+            return None
+        return got
+
+    def _belongs(self, uri: str) -> bool:
+        return self._scope.contains(uri)
+
+    def _refusal(self, due: Due) -> str:
+        """Return the rule that keeps an address from being requested, robots.txt aside."""
+        if due.by != "start" and (rule := self._scope.refusal(due.uri)):
+            return rule
+        if passed_over_by_name(due.uri):
+            return "media"
+        if self._options.max_depth is not None and due.depth > self._options.max_depth:
+            return "max-depth"
+        return self._traps.refusal(due.uri, depth=due.depth)
+
+    def _saw(self, resource: Resource) -> None:
+        if resource.body and resource.media_type in {"text/html", "application/xhtml+xml", ""}:
+            self._traps.saw(resource.uri, resource.body)
+
+    async def _seed(self, crawl: Crawl) -> None:
+        """Add what the sitemaps list, beside the crawl."""
+        said = await self._sites.robots(self._start)
+        if said.refusal:
+            return
+        named = [form for location in said.sitemaps if (form := urls.normalise(location, self._start))]
+        root = urls.origin(self._start)
+        guesses = (f"{root}/sitemap.xml", f"{root}{urls.folder_of(self._start)}sitemap.xml")
+        locations = dict.fromkeys(named, True) | {
+            guess: False for guess in guesses if guess not in named and not said.refuses(guess)
+        }
+        async for listed in self._sites.listed(locations):
+            if isinstance(listed, Skipped):
+                await crawl.emit(listed)
+            else:
+                await crawl.add([found for found in listed if self._scope.contains(found.uri)])
+
+    async def _examine_start(self) -> dict[str, Resource | Redirect | Skipped]:
+        """Fetch the start page before anything else and settle the scope by where it really is."""
+        answers: dict[str, Resource | Redirect | Skipped] = {}
+        at = self._start
+        for _ in range(_MAX_START_HOPS + 1):
+            said = await self._sites.robots(at)
+            if said.refuses(at):
+                self._raise_if_gone(at)
+                return answers
+            got = await self._fetcher.fetch_once(
+                at,
+                Ask(wanted=lambda media_type, uri=at: is_wanted(media_type, uri)),  # type: ignore[misc]
+            )
+            answers[at] = got
+            if isinstance(got, Skipped):
+                raise UsageError(_start_problem(self._start, got))
+            if isinstance(got, Resource):
+                _must_be_a_page(got, self._start)
+                return answers
+            if got.to in answers:
+                break
+            self._follow_start(got)
+            at = got.to
+        raise UsageError(f"{urls.redact(self._start)} redirects in a circle: give the address of a page.")
+
+    def _raise_if_gone(self, at: str) -> None:
+        """A robots.txt that cannot be asked for because nobody is there says that the address is wrong."""
+        problem = self._sites.problems.get(urls.origin(at))
+        if problem is not None and problem.rule in {"dns", "refused", "tls", "private-address", "bad-url"}:
+            raise UsageError(_start_problem(self._start, problem))
+
+    def _follow_start(self, hop: Redirect) -> None:
+        """The site is where its start leads: to https, to its www. host, into its folder; not to a stranger."""
+        same_site = urls.registrable_domain(urls.host_of(hop.to)) == urls.registrable_domain(urls.host_of(hop.uri))
+        if not same_site:
+            raise UsageError(
+                f"{urls.redact(self._start)} redirects to another site, {urls.redact(hop.to)}: import that address."
+            )
+        if not self._scope.contains(hop.to) or hop.to == hop.uri + "/":
+            self._scope = self._scope.at(hop.to)
+
+
+def _must_be_a_page(got: Resource, start: str) -> None:
+    media_type = got.media_type
+    if media_type.startswith("text/") or media_type in {"", "application/xhtml+xml", "application/octet-stream"}:
+        return
+    if media_type == "application/json" or media_type.endswith(("+json", "/xml")):
+        raise UsageError(f"{urls.redact(start)} is {media_type} and no HTML page: give the address of a page.")
+
+
+def _start_problem(start: str, got: Skipped) -> str:
+    shown = urls.redact(start)
+    advice = {
+        "dns": "check the spelling of the address, and that this machine has a network",
+        "refused": "check the address and the port, and that the server runs",
+        "tls": "its certificate is not valid for this name; check the address",
+        "timeout": "try again later, or check the address",
+        "media": "give the address of a page",
+        "private-address": "name that address itself if you mean it",
+    }.get(got.rule, "give the address of a page that answers")
+    return f"{shown} cannot be read: {got.detail or got.rule}; {advice}."

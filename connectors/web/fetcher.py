@@ -1,0 +1,344 @@
+"""One URL, fetched: politely, within bounds, redirects by hand, every failure an item with its rule."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+import httpx
+
+from connectors.models import Resource, Skipped
+from connectors.web import robots, urls
+from connectors.web.decode import BoundedDecoder, DecodeError, TooLargeError
+from connectors.web.guard import AddressBook, GuardedTransport, GuardError, TlsError, UnresolvedError, resolve
+from connectors.web.politeness import Lane, seconds_until_retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from connectors.web.guard import Resolver
+
+ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/pdf;q=0.8,*/*;q=0.5"
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:+-]{1,40})""", re.IGNORECASE)
+_ESSENCE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
+_CANONICAL = re.compile(r"""<([^>]{1,2000})>\s*;[^,<]*\brel\s*=\s*"?[^",;]*\bcanonical\b""", re.IGNORECASE)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OVERLOADED = frozenset({429, 503})
+_ORIGINS_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one fetch may cost.
+
+    Attributes:
+        whole_s: from sending to the body's end; waiting for our turn does not count.
+        idle_s: the longest silence.
+        min_rate: bytes a second that a body must bring, once it took ``rate_after_s``.
+        max_bytes: of a body, on the wire and decoded.
+        attempts: how often one address is asked before its failure counts.
+        backoff_s: the first wait before asking again; it doubles, with full jitter.
+    """
+
+    connect_s: float = 10.0
+    idle_s: float = 20.0
+    whole_s: float = 60.0
+    min_rate: int = 512
+    rate_after_s: float = 10.0
+    max_bytes: int = 32 * 1024 * 1024
+    max_redirects: int = 10
+    attempts: int = 3
+    backoff_s: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """The address answered that it is elsewhere; ``to`` is in normal form."""
+
+    uri: str
+    to: str
+    status: int
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """How one URI is asked for.
+
+    Attributes:
+        wanted: says of a media type whether the body is worth reading; None reads all.
+        cut: a body over ``max_bytes`` is cut there instead of refused.
+    """
+
+    etag: str = ""
+    last_modified: str = ""
+    accept: str = ACCEPT
+    max_bytes: int = 0
+    cut: bool = False
+    wanted: Callable[[str], bool] | None = None
+
+
+PLAIN = Ask()
+
+
+class _PassingError(Exception):
+    """It may go better next time."""
+
+    def __init__(self, outcome: Skipped, *, wait_s: float | None = None) -> None:
+        super().__init__(outcome.rule)
+        self.outcome = outcome
+        self.wait_s = wait_s
+
+
+class Fetcher:
+    """A polite client of other people's sites.
+
+    Args:
+        user_agent: the honest one, with a contact.
+        headers: sent to the operator's own origins and to nobody else.
+        concurrency: the most requests in flight to one host.
+        delay_s: between the starts of two requests to one host; None: what `ask_delay` was told.
+        allowed: URLs or origins that the operator named; all others must have public addresses.
+        transport: another wire; tests bring their own.
+        resolver: how names become addresses.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        headers: Mapping[str, str] | None = None,
+        concurrency: int = 8,
+        delay_s: float | None = None,
+        allowed: Iterable[str] = (),
+        limits: Limits | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        resolver: Resolver = resolve,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.agent = robots.product_token(user_agent)
+        self.concurrency = concurrency
+        self._delay_s = delay_s
+        self._book = AddressBook(allowed, resolver=resolver)
+        self._transport = transport or GuardedTransport(self._book)
+        self._ours = [(b"User-Agent", user_agent.encode("latin-1")), (b"Accept-Encoding", b"gzip, deflate, br, zstd")]
+        self._operators = [(name.encode("ascii"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        self._lanes: dict[str, Lane] = {}
+        self._origins: dict[str, httpx.URL] = {}
+        self._timeout = {"connect": self.limits.connect_s, "read": self.limits.idle_s, "pool": None, "write": None}
+        self.requests = 0
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+    def ask_delay(self, uri: str, seconds: float | None) -> None:
+        """Keep what a site's robots.txt asks for; a delay that the operator set stands above it."""
+        if self._delay_s is None and seconds:
+            self._lane(urls.origin(uri)).delay_s = seconds
+
+    async def fetch(
+        self,
+        uri: str,
+        *,
+        etag: str = "",
+        last_modified: str = "",
+        accept: str = ACCEPT,
+        max_bytes: int = 0,
+        cut: bool = False,
+        wanted: Callable[[str], bool] | None = None,
+    ) -> Resource | Skipped:
+        """Fetch what is at ``uri`` (normal form) and wherever it leads; each hop is checked as the first was.
+
+        The validators are for ``uri`` itself and go nowhere else. See `Ask` for the rest.
+        """
+        ask = Ask(etag=etag, last_modified=last_modified, accept=accept, max_bytes=max_bytes, cut=cut, wanted=wanted)
+        passed: list[str] = []
+        at = uri
+        while True:
+            got = await self.fetch_once(at, ask)
+            if isinstance(got, Skipped):
+                return replace(got, uri=uri, detail=f"{urls.redact(at)}: {got.detail}" if passed else got.detail)
+            if isinstance(got, Resource):
+                return replace(got, requested_uri=uri, redirects=tuple(passed))
+            passed.append(at)
+            if got.to in passed:
+                return _failed(uri, "redirect-loop", f"{urls.redact(at)} leads back to {urls.redact(got.to)}")
+            if len(passed) > self.limits.max_redirects:
+                return _failed(uri, "redirect-loop", f"it was redirected more than {self.limits.max_redirects} times")
+            at, ask = got.to, replace(ask, etag="", last_modified="")
+
+    async def fetch_once(self, uri: str, ask: Ask = PLAIN) -> Resource | Redirect | Skipped:
+        """Fetch what is at ``uri`` (normal form), asking again when that may help, following nothing."""
+        lane = self._lane(urls.origin(uri))
+        for attempt in range(1, self.limits.attempts + 1):
+            await lane.enter()
+            try:
+                return await self._attempt(uri, ask, lane)
+            except _PassingError as error:
+                if attempt == self.limits.attempts:
+                    return error.outcome
+                wait_s = error.wait_s
+            finally:
+                lane.leave()
+            if wait_s is None:
+                await asyncio.sleep(random.uniform(0.1, 1.0) * self.limits.backoff_s * 2 ** (attempt - 1))  # noqa: S311
+        raise AssertionError("attempts is at least 1")
+
+    def _lane(self, origin: str) -> Lane:
+        lane = self._lanes.get(origin)
+        if lane is None:
+            lane = self._lanes[origin] = Lane(concurrency=self.concurrency, delay_s=self._delay_s or 0.0)
+        return lane
+
+    async def _attempt(self, uri: str, ask: Ask, lane: Lane) -> Resource | Redirect | Skipped:
+        began = monotonic()
+        try:
+            async with asyncio.timeout(self.limits.whole_s):
+                got = await self._exchange(uri, ask, began, lane)
+        except GuardError as error:
+            return Skipped(uri=uri, rule="private-address", detail=str(error))
+        except TlsError as error:
+            return _failed(uri, "tls", f"no safe connection: {error}", fault=True)
+        except TimeoutError:
+            lane.overloaded()
+            raise _PassingError(
+                _failed(uri, "timeout", f"no end within {self.limits.whole_s:g} s", fault=True)
+            ) from None
+        except httpx.TimeoutException:
+            lane.overloaded()
+            raise _PassingError(_failed(uri, "timeout", "it does not answer in time", fault=True)) from None
+        except UnresolvedError as error:
+            raise _PassingError(_failed(uri, "dns", str(error), fault=True)) from error
+        except httpx.ConnectError as error:
+            raise _PassingError(_failed(uri, "refused", f"no connection: {error}", fault=True)) from error
+        except httpx.UnsupportedProtocol as error:
+            return _failed(uri, "bad-url", str(error))
+        except httpx.RequestError as error:
+            raise _PassingError(_failed(uri, "broken-answer", f"the connection broke: {error}", fault=True)) from error
+        return got
+
+    async def _exchange(self, uri: str, ask: Ask, began: float, lane: Lane) -> Resource | Redirect | Skipped:
+        self.requests += 1
+        answer = await self._transport.handle_async_request(self._request(uri, ask))
+        try:
+            status = answer.status_code
+            if status in _PASSING:
+                self._slow_down(answer, uri, lane)
+            lane.good(monotonic() - began)
+            if status in _REDIRECTS:
+                return self._redirected(uri, answer, began)
+            if status == HTTPStatus.NOT_MODIFIED and (ask.etag or ask.last_modified):
+                return self._resource(uri, answer, None, began, ask)
+            if refused := self._refused(uri, answer, ask):
+                return refused
+            body = await self._read(answer, ask)
+            return self._resource(uri, answer, body, began, ask)
+        except TooLargeError as error:
+            return Skipped(uri=uri, rule=error.rule, detail=str(error), status=answer.status_code)
+        except DecodeError as error:
+            return _failed(uri, "bad-encoding", str(error), status=answer.status_code)
+        finally:
+            await answer.stream.aclose()  # type: ignore[union-attr]
+
+    def _refused(self, uri: str, answer: httpx.Response, ask: Ask) -> Skipped | None:
+        """Return why the body is not worth reading; None when it is."""
+        status = answer.status_code
+        if not answer.is_success:
+            return _failed(uri, f"http-{status}", f"it answers {status}", status=status, fault=answer.is_server_error)
+        media_type = essence(answer.headers.get("content-type", ""))
+        if ask.wanted is not None and not ask.wanted(media_type):
+            return Skipped(uri=uri, rule="media", detail=f"{media_type} is no page and no document", status=status)
+        return None
+
+    def _request(self, uri: str, ask: Ask) -> httpx.Request:
+        origin = urls.origin(uri)
+        where = self._origins.get(origin)
+        if where is None:
+            if len(self._origins) > _ORIGINS_REMEMBERED:
+                self._origins.clear()
+            where = self._origins[origin] = httpx.URL("http://guarded.invalid/")
+        headers = [*self._ours, (b"Accept", ask.accept.encode("latin-1"))]
+        if self._operators and self._book.is_operators(origin):
+            headers += self._operators
+        if ask.etag:
+            headers.append((b"If-None-Match", ask.etag.encode("latin-1", "ignore")))
+        if ask.last_modified:
+            headers.append((b"If-Modified-Since", ask.last_modified.encode("latin-1", "ignore")))
+        return httpx.Request("GET", where, headers=headers, extensions={"url": uri, "timeout": self._timeout})
+
+    def _slow_down(self, answer: httpx.Response, uri: str, lane: Lane) -> None:
+        status = answer.status_code
+        outcome = _failed(uri, f"http-{status}", f"it answers {status} each time", status=status, fault=True)
+        wait_s = None
+        if status in _OVERLOADED:
+            lane.overloaded()
+            try:
+                wait_s = seconds_until_retry(answer.headers.get("retry-after", ""), now=datetime.now(UTC))
+                lane.pause(wait_s)
+            except ValueError:
+                wait_s = None
+        raise _PassingError(outcome, wait_s=wait_s)
+
+    def _redirected(self, uri: str, answer: httpx.Response, began: float) -> Redirect | Skipped:
+        to = urls.normalise(answer.headers.get("location", ""), uri) if "location" in answer.headers else ""
+        if not to:
+            return _failed(uri, "bad-redirect", "it redirects to nowhere", status=answer.status_code)
+        return Redirect(uri=uri, to=to, status=answer.status_code, seconds=monotonic() - began)
+
+    async def _read(self, answer: httpx.Response, ask: Ask) -> bytes:
+        max_bytes = ask.max_bytes or self.limits.max_bytes
+        declared = answer.headers.get("content-length", "")
+        if declared.isdigit() and int(declared[:15]) > max_bytes and not ask.cut:
+            raise TooLargeError("too-large", f"it is {declared} bytes; the most is {max_bytes}")
+        decoder = BoundedDecoder(answer.headers.get("content-encoding", ""), max_bytes=max_bytes)
+        pieces: list[bytes] = []
+        began = monotonic()
+        try:
+            async for chunk in cast("httpx.AsyncByteStream", answer.stream):
+                pieces.extend(decoder.feed(chunk))
+                spent = monotonic() - began
+                if spent > self.limits.rate_after_s and decoder.raw < self.limits.min_rate * spent:
+                    raise httpx.ReadTimeout("it sends too slowly")
+            pieces.extend(decoder.finish())
+        except TooLargeError:
+            if not ask.cut:
+                raise
+        return b"".join(pieces)[:max_bytes]
+
+    def _resource(self, uri: str, answer: httpx.Response, body: bytes | None, began: float, ask: Ask) -> Resource:
+        headers = answer.headers
+        content_type = headers.get("content-type", "")
+        charset = _CHARSET.search(content_type)
+        link = _CANONICAL.search(headers["link"]) if "link" in headers else None
+        tags = headers.get_list("x-robots-tag") if "x-robots-tag" in headers else ()
+        return Resource(
+            uri=uri,
+            requested_uri=uri,
+            media_type=essence(content_type),
+            body=body,
+            charset=charset[1].lower() if charset else "",
+            etag=headers.get("etag", "") or (ask.etag if body is None else ""),
+            last_modified=headers.get("last-modified", "") or (ask.last_modified if body is None else ""),
+            robots=robots.x_robots(tags, agent=self.agent) if tags else (),
+            link_canonical=urls.normalise(link[1], uri) if link else "",
+            status=answer.status_code,
+            seconds=monotonic() - began,
+        )
+
+
+def essence(content_type: str) -> str:
+    """Return ``type/subtype`` in lower case; empty when the header holds none."""
+    found = content_type.partition(";")[0].strip().lower()
+    return found if _ESSENCE.fullmatch(found) else ""
+
+
+def _failed(uri: str, rule: str, detail: str, *, status: int = 0, fault: bool = False) -> Skipped:
+    return Skipped(uri=uri, rule=rule, outcome="failed", detail=detail, status=status, fault=fault)

@@ -1,0 +1,401 @@
+"""The one door out: every request of the program leaves through a transport that decides the address and dials it.
+
+Nothing else makes an HTTP client (a test looks for it). What the operator names (exact host and port) is allowed
+wherever it is; what a page, a redirect, a sitemap or a feed names must be a public address. The address that was
+checked is the address that is dialled, and TLS proves the host's name as always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from time import monotonic
+from typing import TYPE_CHECKING, Any, cast
+
+import ada_url
+import httpx
+
+from connectors.web import urls
+from connectors.web.addresses import is_public
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+
+    import aiohttp
+    from aiohttp.abc import AbstractResolver
+
+    Resolver = Callable[[str, int], Awaitable[list[str]]]
+
+RESOLVE_AGAIN_S = 300.0
+_MAX_HOSTS = 10_000
+_MAX_HEADER_LINE = 16 * 1024
+_MAX_HEADERS = 128
+_OUR_HEADERS = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
+
+
+class GuardError(httpx.RequestError):
+    """The address may not be dialled; no byte left us."""
+
+
+class UnresolvedError(httpx.ConnectError):
+    """The host's name does not resolve; no byte left us."""
+
+
+class TlsError(httpx.ConnectError):
+    """The other side could not prove its name; no byte of the request left us."""
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the addresses of a host by the system's resolver, IPv4 first where it says so.
+
+    Raises:
+        OSError: the name does not resolve.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class AddressBook:
+    """Decides which addresses a host may be dialled at, once, and remembers it for five minutes.
+
+    Args:
+        allowed: URLs or origins that the operator named: their exact host and port may be anywhere.
+        resolver: how names become addresses; tests bring their own.
+    """
+
+    def __init__(self, allowed: Iterable[str] = (), *, resolver: Resolver = resolve) -> None:
+        self._allowed = {_place(form) for url in allowed if (form := urls.normalise(url))}
+        self._resolver = resolver
+        self._known: dict[tuple[str, int], tuple[float, list[str]]] = {}
+        self._asking: dict[tuple[str, int], asyncio.Lock] = {}
+        self._dialable: set[tuple[str, int]] = set()
+
+    def is_operators(self, origin: str) -> bool:
+        """Say whether the operator named this origin."""
+        return _place(origin) in self._allowed
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """Return the addresses to dial, all of them allowed.
+
+        Raises:
+            GuardError: one of them is not public and the operator did not name this host and port.
+            UnresolvedError: the name does not resolve.
+        """
+        key = (host, port)
+        cached = self._known.get(key)
+        if cached is not None and monotonic() - cached[0] < RESOLVE_AGAIN_S:
+            return cached[1]
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            cached = self._known.get(key)
+            if cached is not None and monotonic() - cached[0] < RESOLVE_AGAIN_S:
+                return cached[1]
+            found = await self._decide(host, port)
+        self._asking.pop(key, None)
+        if len(self._known) >= _MAX_HOSTS:
+            self._known.clear()
+            self._dialable.clear()
+        self._known[key] = (monotonic(), found)
+        self._dialable.update((address, port) for address in found)
+        return found
+
+    async def _decide(self, host: str, port: int) -> list[str]:
+        bare = host.removeprefix("[").removesuffix("]")
+        found = [bare] if _is_literal(bare) else await self._ask(bare, port)
+        if (host, port) in self._allowed:
+            return found
+        for address in found:
+            if not is_public(address):
+                raise GuardError(f"{host} is {address}, which is no public address, and it is not one you named")
+        return found
+
+    async def _ask(self, host: str, port: int) -> list[str]:
+        try:
+            found = await self._resolver(host, port)
+        except (OSError, UnicodeError) as error:
+            raise UnresolvedError(f"the name {host} does not resolve") from error
+        if not found:
+            raise UnresolvedError(f"the name {host} does not resolve")
+        return found
+
+    def may_dial(self, address: str, port: int) -> bool:
+        """Say whether this very address was decided: the last check, made where the socket is opened."""
+        return (address, port) in self._dialable
+
+
+def _place(origin: str) -> tuple[str, int]:
+    parsed = ada_url.URL(origin)
+    return parsed.hostname, int(parsed.port) if parsed.port else (443 if parsed.protocol == "https:" else 80)
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _socket_for(book: AddressBook, info: Any) -> socket.socket:
+    family, kind, proto, _, where = info
+    if not book.may_dial(where[0], where[1]):
+        raise OSError(f"{where[0]} was not decided")
+    made = socket.socket(family=family, type=kind, proto=proto)
+    made.setblocking(False)  # noqa: FBT003
+    return made
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return a context that verifies host names against the system's authorities and Mozilla's."""
+    import certifi
+
+    context = ssl.create_default_context()
+    with contextlib.suppress(OSError, ssl.SSLError):
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """httpx's transport interface on aiohttp's engine (a fifteenth of the CPU), every dial through an `AddressBook`.
+
+    Bodies come as they are on the wire: the reader undoes content-codings within bounds (`decode`).
+
+    Args:
+        book: who decides.
+        connections: the most open at once.
+        tls: another context than ours (a private authority); None makes ours at the first https request.
+    """
+
+    def __init__(self, book: AddressBook, *, connections: int = 100, tls: ssl.SSLContext | None = None) -> None:
+        self._book = book
+        self._connections = connections
+        self._tls = tls
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; redirects, cookies and proxies of the environment are nobody's business here."""
+        import aiohttp
+        import yarl
+
+        scheme, host, port, target = _destination(request)
+        await self._book.addresses(host, port)
+        if scheme == "https" and self._tls is None:
+            self._tls = await asyncio.to_thread(tls_context)
+        session = self._open()
+        path, _, query = target.partition("?")
+        where = yarl.URL.build(
+            scheme=scheme, host=host.strip("[]"), port=port, path=path, query_string=query, encoded=True
+        )
+        timeout = request.extensions.get("timeout", {})
+        headers = [
+            (k.decode("latin-1"), v.decode("latin-1")) for k, v in request.headers.raw if k.lower() not in _OUR_HEADERS
+        ]
+        try:
+            answer = await session.request(
+                request.method,
+                where,
+                headers=headers,
+                data=await request.aread() or None,
+                allow_redirects=False,
+                ssl=self._tls if self._tls is not None else True,
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    connect=timeout.get("pool"),
+                    sock_connect=timeout.get("connect"),
+                    sock_read=timeout.get("read"),
+                ),
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise _as_httpx(error, request) from error
+        return httpx.Response(
+            answer.status, headers=list(answer.raw_headers), stream=_Body(answer, request), request=request
+        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=cast("AbstractResolver", _Decided(self._book)),
+                use_dns_cache=False,
+                limit=self._connections,
+                keepalive_timeout=15,
+                socket_factory=lambda info: _socket_for(self._book, info),
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                max_line_size=_MAX_HEADER_LINE,
+                max_field_size=_MAX_HEADER_LINE,
+                max_headers=_MAX_HEADERS,
+            )
+        return self._session
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+class _Decided:
+    """aiohttp's resolver interface over what the book decided."""
+
+    def __init__(self, book: AddressBook) -> None:
+        self._book = book
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[dict[str, Any]]:  # noqa: ARG002
+        cached = self._book._known.get((host, port)) or self._book._known.get((f"[{host}]", port))  # noqa: SLF001
+        return [
+            {
+                "hostname": host,
+                "host": address,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+                "proto": socket.IPPROTO_TCP,
+                "flags": socket.AI_NUMERICHOST,
+            }
+            for address in (cached[1] if cached else ())
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        import aiohttp
+
+        try:
+            async for chunk in self._answer.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _as_httpx(error, self._request) from error
+
+    async def aclose(self) -> None:
+        self._answer.close() if not self._answer.content.at_eof() else self._answer.release()
+
+
+def _destination(request: httpx.Request) -> tuple[str, str, int, str]:
+    """Return scheme, host, port and target as the one URL parser reads them.
+
+    The extension ``url`` carries a URL in normal form; without it httpx's own reading is parsed again.
+    """
+    given = request.extensions.get("url") or str(request.url)
+    try:
+        parsed = ada_url.URL(given)
+    except ValueError as error:
+        raise GuardError(f"{urls.redact(given)} is no URL", request=request) from error
+    scheme = parsed.protocol[:-1]
+    if scheme not in {"http", "https"}:
+        raise GuardError(f"{scheme} is neither http nor https", request=request)
+    port = int(parsed.port) if parsed.port else (443 if scheme == "https" else 80)
+    return scheme, parsed.hostname, port, parsed.pathname + parsed.search
+
+
+def _as_httpx(error: BaseException, request: httpx.Request) -> httpx.RequestError:
+    """Say in httpx's words what aiohttp met, keeping the difference between "never left" and "unknown"."""
+    import aiohttp
+
+    kinds: Iterator[tuple[type[BaseException] | tuple[type[BaseException], ...], type[httpx.RequestError]]] = iter(
+        (
+            (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
+            ((aiohttp.ServerTimeoutError, TimeoutError), httpx.ReadTimeout),
+            ((aiohttp.ClientSSLError, ssl.SSLError), TlsError),
+            (aiohttp.ClientConnectorError, httpx.ConnectError),
+            (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
+            ((aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError), httpx.RemoteProtocolError),
+        )
+    )
+    kind = next((ours for theirs, ours in kinds if isinstance(error, theirs)), httpx.ReadError)
+    return kind(str(error) or type(error).__name__, request=request)
+
+
+class _Capped(httpx.AsyncBaseTransport):
+    """Bodies decoded within bounds, for clients that read with httpx's own methods."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, *, max_bytes: int) -> None:
+        self._inner = inner
+        self._max_bytes = max_bytes
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        coding = answer.headers.pop("content-encoding", "")
+        answer.headers.pop("content-length", None)
+        return httpx.Response(
+            answer.status_code,
+            headers=answer.headers,
+            stream=_CappedBody(answer, coding, self._max_bytes),
+            request=request,
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _CappedBody(httpx.AsyncByteStream):
+    def __init__(self, answer: httpx.Response, coding: str, max_bytes: int) -> None:
+        self._answer = answer
+        self._coding = coding
+        self._max_bytes = max_bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        from connectors.web.decode import BoundedDecoder, DecodeError, TooLargeError
+
+        try:
+            decoder = BoundedDecoder(self._coding, max_bytes=self._max_bytes)
+            async for chunk in cast("httpx.AsyncByteStream", self._answer.stream):
+                for piece in decoder.feed(chunk):
+                    yield piece
+            for piece in decoder.finish():
+                yield piece
+        except (DecodeError, TooLargeError) as error:
+            raise httpx.DecodingError(str(error)) from error
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def open_client(
+    allowed: Iterable[str],
+    *,
+    timeout_s: float = 60.0,
+    max_bytes: int = 256 * 1024 * 1024,
+    connections: int = 20,
+    base_url: str = "",
+    resolver: Resolver = resolve,
+) -> httpx.AsyncClient:
+    """Return an httpx client whose every request goes through the door; close it with ``aclose``.
+
+    It follows no redirect, reads no proxy or certificate setting from the environment, and its answers are decoded
+    under a cap (over it, or damaged: `httpx.DecodingError`).
+
+    Args:
+        allowed: origins or URLs that the operator named, such as the API's base URL: their exact host and port are
+            dialled wherever they are; any other must be public.
+        timeout_s: for connecting, and for each silence while reading.
+        max_bytes: cap on an answer, on the wire and decoded.
+        connections: the most open at once.
+        base_url: what relative URLs are relative to.
+        resolver: how names become addresses.
+
+    The errors are httpx's: `GuardError`, `httpx.ConnectError` (`UnresolvedError` and `TlsError` are kinds of it) and
+    `httpx.ConnectTimeout` mean that no byte of the request left us; anything else may have arrived.
+    """
+    guarded = GuardedTransport(AddressBook(allowed, resolver=resolver), connections=connections)
+    return httpx.AsyncClient(
+        transport=_Capped(guarded, max_bytes=max_bytes),
+        timeout=timeout_s,
+        follow_redirects=False,
+        trust_env=False,
+        base_url=base_url,
+    )

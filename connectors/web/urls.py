@@ -1,0 +1,237 @@
+"""URLs, decided by one parser: normal form, scope, globs, and what may be shown. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
+
+import ada_url
+
+from connectors.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ScopeMode = Literal["path", "host", "domain"]
+
+MAX_URL = 4096
+"""Longer ones are no addresses of pages; servers refuse them at 8 kB at the latest."""
+
+# Names that say who sent a visitor or which visit this is, and never which page is shown. A name that could be a
+# page's own parameter somewhere (`ref`, `source`, `id`) is not in the list.
+_TRACKING = re.compile(
+    r"(?:utm_[a-z_]+|gclid|gclsrc|gbraid|wbraid|dclid|fbclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|mc_eid|mc_cid"
+    r"|_hsenc|_hsmi|__hstc|__hssc|__hsfp|hsctatracking|_gl|_ga|mkt_tok|vero_id|oly_enc_id|oly_anon_id|wickedid|s_cid"
+    r"|phpsessid|jsessionid|aspsessionid[a-z]*|cfid|cftoken)",
+    re.IGNORECASE,
+)
+_SESSION_PATH = re.compile(r";jsessionid=[^/?;]*", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"token|secret|passw|pwd|signature|credential|api[_-]?key|access[_-]?key|auth|session|^(?:sig|key|code|sid|x-amz-.*)$",
+    re.IGNORECASE,
+)
+_REDACTED = "***"
+
+
+def normalise(url: str, base: str = "") -> str:
+    """Return the one form under which a page is known, or ``""`` when ``url`` is no http(s) URL.
+
+    That is what the WHATWG parser makes of it, without fragment and userinfo, and without parameters that only track
+    a visitor.
+
+    Args:
+        url: as written in a page, a sitemap or by a user; relative where ``base`` is given.
+        base: an absolute URL that ``url`` is relative to.
+
+    Source: WHATWG URL standard.
+    """
+    try:
+        href = ada_url.join_url(base, url) if base else ada_url.normalize_url(url)
+    except ValueError:
+        return ""
+    if not href.startswith(("http://", "https://")):
+        return ""
+    cut = href.find("#")
+    if cut >= 0:
+        href = href[:cut]
+    if "@" in href and "@" in href.split("/", 3)[2]:
+        href = ada_url.replace_url(href, username="", password="")
+    if ";" in href:
+        href = _SESSION_PATH.sub("", href)
+    return _without_tracking(href) if "?" in href else href
+
+
+def _without_tracking(href: str) -> str:
+    path, _, query = href.partition("?")
+    parts = query.split("&")
+    kept = [part for part in parts if not _TRACKING.fullmatch(part.partition("=")[0])]
+    if len(kept) == len(parts):
+        return href
+    return f"{path}?{'&'.join(kept)}" if kept else path
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port (``http://host:8080``, no default port) of a URL in normal form."""
+    end = url.find("/", 8)
+    return url if end < 0 else url[:end]
+
+
+def host_of(url: str) -> str:
+    """Return the host without port of a URL in normal form; an IPv6 address keeps its brackets."""
+    host = origin(url).partition("://")[2]
+    head, colon, port = host.rpartition(":")
+    return head if colon and port.isdigit() else host
+
+
+def path_of(url: str) -> str:
+    """Return the path (``/`` at least, no query) of a URL in normal form."""
+    start = url.find("/", 8)
+    return "/" if start < 0 else url[start:].partition("?")[0]
+
+
+def target_of(url: str) -> str:
+    """Return path and query of a URL in normal form, as they go on the wire."""
+    start = url.find("/", 8)
+    return "/" if start < 0 else url[start:]
+
+
+def folder_of(url: str) -> str:
+    """Return the path up to its last slash: ``/docs/intro.html`` gives ``/docs/``."""
+    path = path_of(url)
+    return path[: path.rfind("/") + 1]
+
+
+def registrable_domain(host: str) -> str:
+    """Return the domain that somebody registered (``a.b.co.uk`` gives ``b.co.uk``); the host itself where none is.
+
+    Suffixes that hosting companies give away (``github.io``) count as suffixes: their customers are strangers.
+    """
+    import tld
+
+    found = tld.get_fld(f"http://{host}/", fail_silently=True, search_private=True)
+    return found or host
+
+
+def redact(url: str) -> str:
+    """Return ``url`` as it may be shown: no userinfo, and ``***`` for the values of token-like parameters."""
+    shown = url
+    head, separator, rest = shown.partition("://")
+    if separator:
+        authority, slash, tail = rest.partition("/")
+        shown = f"{head}://{authority.rpartition('@')[2]}{slash}{tail}"
+    path, question, query = shown.partition("?")
+    if not question:
+        return shown
+    return f"{path}?{'&'.join(_redact_part(part) for part in query.split('&'))}"
+
+
+def _redact_part(part: str) -> str:
+    name, equals, value = part.partition("=")
+    if equals and value and _SECRET_NAME.search(unquote(name)):
+        return f"{name}={_REDACTED}"
+    return part
+
+
+def compile_glob(glob: str) -> re.Pattern[str]:
+    """Return the pattern of one glob; ``*`` and ``**`` match any characters, ``**/`` also no folder at all.
+
+    Raises:
+        UsageError: it is empty or its brackets do not close.
+    """
+    if not glob.strip():
+        raise UsageError("An empty glob matches nothing: write one like /docs/** or *.html.")
+    text = glob if glob[0] in "/*?[" or "://" in glob else "/" + glob
+    parts: list[str] = []
+    at = 0
+    while at < len(text):
+        piece, at = _glob_piece(text, at, glob)
+        parts.append(piece)
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error as error:
+        raise UsageError(f"The glob {glob!r} is wrong ({error}): write one like /docs/** or *.html.") from error
+
+
+def _glob_piece(text: str, at: int, glob: str) -> tuple[str, int]:
+    if text.startswith("**/", at) and (at == 0 or text[at - 1] == "/"):
+        return "(?:.*/)?", at + 3
+    if text[at] == "*":
+        while at < len(text) and text[at] == "*":
+            at += 1
+        return ".*", at
+    if text[at] == "?":
+        return ".", at + 1
+    if text[at] != "[":
+        return re.escape(text[at]), at + 1
+    end = text.find("]", at + (3 if text[at + 1 : at + 2] in {"!", "^"} else 2))
+    if end < 0:
+        raise UsageError(f"The glob {glob!r} has a '[' that is never closed: close it, or write '[[]' for a bracket.")
+    inner = text[at + 1 : end]
+    negated = inner[:1] in {"!", "^"}
+    body = re.sub(r"([\\\[\]&~|])", r"\\\1", inner[1:] if negated else inner)
+    return f"[{'^' if negated else ''}{body}]", end + 1
+
+
+class Globs:
+    """Globs on a URL's path, its path with query, or the whole URL."""
+
+    def __init__(self, globs: Iterable[str]) -> None:
+        self._patterns = tuple(compile_glob(glob) for glob in globs)
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def match(self, url: str) -> bool:
+        """Say whether one of them matches this URL in normal form."""
+        if not self._patterns:
+            return False
+        forms = {path_of(url), target_of(url), url}
+        return any(pattern.fullmatch(form) for pattern in self._patterns for form in forms)
+
+
+class Scope:
+    """Which URLs belong to a site, by where its crawl starts.
+
+    Args:
+        start: the start URL in normal form.
+        mode: ``path``: the start's origin and folder; ``host``: its host; ``domain``: its registrable domain.
+        include: globs; when there are any, what matches none is refused.
+        exclude: globs; what matches one is refused.
+    """
+
+    def __init__(
+        self, start: str, mode: ScopeMode = "path", *, include: Iterable[str] = (), exclude: Iterable[str] = ()
+    ) -> None:
+        self.start = start
+        self.mode = mode
+        self._include = Globs(include)
+        self._exclude = Globs(exclude)
+        self._root = origin(start) + folder_of(start)
+        self._host = host_of(start)
+        self._domain = registrable_domain(self._host) if mode == "domain" else ""
+
+    def at(self, start: str) -> Scope:
+        """Return the same scope around another start: where the first one was redirected to."""
+        moved = Scope(start, self.mode)
+        moved._include, moved._exclude = self._include, self._exclude
+        return moved
+
+    def contains(self, url: str) -> bool:
+        """Say whether a URL in normal form belongs to the site, whatever the globs say."""
+        if self.mode == "path":
+            return url.startswith(self._root)
+        host = host_of(url)
+        if self.mode == "host":
+            return host == self._host
+        return host == self._domain or host.endswith("." + self._domain)
+
+    def refusal(self, uri: str) -> str:
+        """Return the rule that keeps a URL out: ``out-of-scope``, ``excluded``, ``not-included``; empty for none."""
+        if not self.contains(uri):
+            return "out-of-scope"
+        if self._exclude.match(uri):
+            return "excluded"
+        if self._include and not self._include.match(uri):
+            return "not-included"
+        return ""
