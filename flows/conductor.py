@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from connectors.errors import FatalError, IngestError
+from connectors.errors import FatalError, IngestError, RetryableError
+from flows.facts import Facts, gather
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from connectors.pipeline.run import IngestRun
 
-log = logging.getLogger(__name__)
 
 BATCHES_IN_FLIGHT = 3
 StepKind = Literal["collect", "deliver", "change", "verify", "prompts", "review"]
@@ -66,6 +65,7 @@ class Conductor:
         self.prompts: list[str] = []
         self.batches: list[dict[str, Any]] = []
         self.summary: dict[str, Any] | None = None
+        self.facts = Facts()
         self._slots = asyncio.Semaphore(in_flight)
         self._delivering: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -176,11 +176,13 @@ class Conductor:
             self.problems.append(str(error))
             self.run.stop()
         except IngestError as error:
-            self.run.failure = self.run.failure or error
-            self.problems.append(str(error) if kind == "collect" else f"{name}: {error}")
+            if self.run.failure is None:
+                self.run.failure = error if kind == "collect" else RetryableError(f"{name}: {error}")
+            self.problems.append(str(self.run.failure))
         return None
 
     async def _finish(self) -> dict[str, Any]:
+        self.facts = await gather(self.run)
         try:
             summary = await self.run.finish()
         except FatalError as error:
@@ -188,6 +190,5 @@ class Conductor:
             self.problems.append(str(error))
             with contextlib.suppress(IngestError):
                 await self.run.close()
-        if self.problems:
-            summary["problems"] = list(dict.fromkeys(self.problems))
+        summary["problems"] = list(dict.fromkeys([*summary.get("problems", ()), *self.problems]))
         return summary

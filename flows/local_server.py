@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -108,11 +110,44 @@ _LEAN = {
 }
 
 
+def _empty() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("persona-ingest", appauthor=False)) / f"prefect-{version('prefect')}.db"
+
+
+def has_tables(folder: Path) -> bool:
+    """Say whether the folder's database has the tables of the installed Prefect; give it some when it is new."""
+    database, mark = folder / "prefect.db", folder / f"tables-of-{version('prefect')}"
+    if not database.exists() and _empty().is_file():
+        with suppress(OSError):
+            shutil.copyfile(_empty(), database)
+            mark.touch()
+    return database.exists() and mark.exists()
+
+
+def keep_empty(folder: Path) -> None:
+    """Note that the folder's database has its tables, and keep a copy for other folders while it is empty."""
+    mark, empty = folder / f"tables-of-{version('prefect')}", _empty()
+    if mark.exists():
+        return
+    mark.touch()
+    with suppress(OSError, sqlite3.Error), closing(sqlite3.connect(folder / "prefect.db", timeout=5)) as source:
+        if empty.exists() or source.execute("select count(*) from flow_run").fetchone()[0]:
+            return
+        empty.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = empty.with_suffix(f".{os.getpid()}")
+        with closing(sqlite3.connect(new)) as target:
+            source.backup(target)
+        new.replace(empty)
+
+
 @dataclass(slots=True)
 class TemporaryServer:
     """A Prefect server for the time of one command; it ends with the process that started it, however that ends.
 
-    Its database stays in the state folder: tables are made once, and `ui` shows the runs of earlier commands.
+    Its database stays in the state folder, so that `ui` shows the runs of earlier commands. Making its tables takes
+    ten times longer than all else but imports, so an empty database is kept for the next new state folder.
     """
 
     state: Path
@@ -125,10 +160,6 @@ class TemporaryServer:
         """Where its own words go."""
         return folder_of(self.state) / "temporary-server.log"
 
-    @property
-    def _made(self) -> Path:
-        return folder_of(self.state) / f"tables-of-{version('prefect')}"
-
     def start(self) -> None:
         """Start the process; `ready` waits for it.
 
@@ -140,7 +171,7 @@ class TemporaryServer:
         port = free_port()
         self.api_url = f"http://127.0.0.1:{port}/api"
         settings = {**environment(folder, api_url=self.api_url), **_LEAN}
-        if self._made.exists() and (folder / "prefect.db").exists():
+        if has_tables(folder):
             settings["PREFECT_API_DATABASE_MIGRATE_ON_START"] = "false"
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA_CLIENT"))}
         self._log = self.log_path.open("wb")
@@ -159,7 +190,7 @@ class TemporaryServer:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until and self._process.poll() is None:
             if await asyncio.to_thread(is_alive, self.api_url):
-                self._made.touch()
+                await asyncio.to_thread(keep_empty, folder_of(self.state))
                 return True
             await asyncio.sleep(0.1)
         return False

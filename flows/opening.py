@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from connectors.settings import PersonaSettings, StateSettings
 from flows.conductor import Conductor
@@ -12,7 +15,23 @@ if TYPE_CHECKING:
     from connectors.settings import AnySource
 
 
-async def opened(source: AnySource, *, purpose: Purpose = "import") -> Conductor:
+async def persona_of(credentials: str) -> PersonaSettings:
+    """Return who we are to the API: from the named block, else from the environment; says so when there is neither.
+
+    Raises:
+        UsageError: there is no block of that name.
+    """
+    if credentials:
+        from flows.credentials import PersonaCredentials
+
+        return (await PersonaCredentials.named(credentials)).settings()
+    persona = PersonaSettings()
+    if persona.client_secret is None:
+        get_run_logger().info("No client secret is set: the embedded knowledge base of this worker takes the pages")
+    return persona
+
+
+async def opened(source: AnySource, *, credentials: str = "", purpose: Purpose = "import") -> Conductor:
     """Open a run for a flow that has none yet.
 
     Raises:
@@ -23,4 +42,12 @@ async def opened(source: AnySource, *, purpose: Purpose = "import") -> Conductor
     from flows.options import check
 
     check(source)
-    return Conductor(await open_run(source, persona=PersonaSettings(), state=StateSettings(), purpose=purpose))
+    persona = await persona_of(credentials)
+    return Conductor(await open_run(source, persona=persona, state=StateSettings(), purpose=purpose))
+
+
+def address_of(field: str) -> str:
+    """Return the address in the flow run's ``source`` parameter, for the run's name: no scheme, no password."""
+    source: Any = flow_run.get_parameters().get("source") or {}
+    address = source.get(field, "") if isinstance(source, dict) else getattr(source, field, "")
+    return str(address).split("://")[-1].rpartition("@")[2].rstrip("/")[:120]

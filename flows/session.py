@@ -97,7 +97,7 @@ class Prefect:
         stages = importlib.import_module("flows.stages")
         module: ModuleType = await asyncio.to_thread(importlib.import_module, flow[0])
         try:
-            with stages.adopting(conductor):
+            with stages.adopting(conductor, listening=True):
                 return await getattr(module, flow[1])(**parameters, return_state=True)
         except Exception as error:
             log.debug("the flow could not follow", exc_info=True)

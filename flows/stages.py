@@ -10,12 +10,19 @@ import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from prefect import task
+from prefect import settings, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.states import Completed, Failed
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+
+from flows import notices, reports
+from flows.console import numbers, safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,16 +36,22 @@ log = logging.getLogger(__name__)
 COUNTS_EVERY_S = 5.0
 STOP_WITHIN_S = 8.0
 _adopted: ContextVar[Conductor | None] = ContextVar("adopted", default=None)
+_listening: ContextVar[bool] = ContextVar("listening", default=False)
 
 
 @contextmanager
-def adopting(conductor: Conductor) -> Iterator[None]:
-    """Hand a run that is under way to the flow that is called inside."""
-    token = _adopted.set(conductor)
+def adopting(conductor: Conductor, *, listening: bool) -> Iterator[None]:
+    """Hand a run that is under way to the flow that is called inside.
+
+    Args:
+        listening: the caller hears SIGTERM itself and stops the run.
+    """
+    tokens = _adopted.set(conductor), _listening.set(listening)
     try:
         yield
     finally:
-        _adopted.reset(token)
+        _adopted.reset(tokens[0])
+        _listening.reset(tokens[1])
 
 
 def adopted() -> Conductor | None:
@@ -142,10 +155,9 @@ async def follow(conductor: Conductor) -> dict[str, Any]:
     """Carry out a run, each step as a task run, and return its summary; a cancelled flow stops it at a safe point.
 
     Raises:
-        TerminationSignal: the flow run was cancelled or its process told to end; the run is resumable.
+        TerminationSignal: the flow run's process was told to end; the run is resumable.
     """
     logger = get_run_logger()
-    logger.info("Crawling %s into %s", conductor.run.name, conductor.run.where)
     following: list[asyncio.Task[Any]] = []
     work = conductor.start()
     terminated = asyncio.Event()
@@ -167,9 +179,19 @@ async def follow(conductor: Conductor) -> dict[str, Any]:
         raise
     finally:
         counting.cancel()
-    if terminated.is_set():
+    if terminated.is_set() and not await _cancelling():
         raise TerminationSignal(signal=signal.SIGTERM)
     return work.result()
+
+
+async def _cancelling() -> bool:
+    """Say whether somebody cancelled this flow run; else its process is being shut down."""
+    with contextlib.suppress(Exception):
+        async with get_client() as client:
+            run_id = flow_run.get_root_flow_run_id() or flow_run.get_id()
+            state = (await client.read_flow_run(UUID(str(run_id)))).state
+            return state is not None and state.type in {StateType.CANCELLING, StateType.CANCELLED}
+    return False
 
 
 async def _tell(conductor: Conductor, following: list[asyncio.Task[Any]]) -> None:
@@ -179,32 +201,70 @@ async def _tell(conductor: Conductor, following: list[asyncio.Task[Any]]) -> Non
 
 
 async def _count(conductor: Conductor) -> None:
-    """Log the counts every few seconds."""
-    from flows.console import numbers
-
+    """Log the counts and move the progress bar every few seconds."""
     logger = get_run_logger()
-    last = ""
-    while True:
-        await asyncio.sleep(COUNTS_EVERY_S)
-        text = numbers(conductor.run.progress)
-        if text != last:
-            logger.info("%s: %s", conductor.run.progress.stage, text)
-            last = text
+    progress, last = conductor.run.progress, ""
+    artifact = None
+    with contextlib.suppress(Exception):
+        artifact = await reports.open_progress(conductor.run.name)
+    try:
+        while True:
+            await asyncio.sleep(COUNTS_EVERY_S)
+            text = numbers(progress)
+            if text != last:
+                logger.info("%s: %s", progress.stage, text)
+                last = text
+                with contextlib.suppress(Exception):
+                    await reports.update_progress(artifact, progress)
+    finally:
+        with contextlib.suppress(Exception):
+            await asyncio.shield(reports.update_progress(artifact, progress))
+
+
+async def story(conductor: Conductor) -> dict[str, Any]:
+    """Carry out a run as part of a flow: task runs, tags, counts, report and events; returns its summary.
+
+    Raises:
+        TerminationSignal: the flow run's process was told to end; the run is resumable.
+    """
+    run, logger = conductor.run, get_run_logger()
+    logger.info("%s %s into %s", "Going on with" if run.resumed else "Reading", safe(run.name), safe(run.where))
+    await _tag(run.name, run.kind)
+    summary = await follow(conductor)
+    key = await reports.publish(summary, conductor.facts, prompts=conductor.prompts)
+    notices.emit(summary)
+    logger.info("Report: %s/artifacts/key/%s", settings.PREFECT_UI_URL.value() or "", key)
+    return summary
+
+
+async def _tag(*tags: str) -> None:
+    with contextlib.suppress(Exception):
+        async with get_client() as client:
+            known = {*flow_run.get_tags(), *tags}
+            await client.update_flow_run(UUID(str(flow_run.get_id())), tags=sorted(known))
 
 
 @contextmanager
 def _sigterm(terminated: asyncio.Event) -> Iterator[None]:
-    """Turn SIGTERM into an event, so that the run ends between two writes and not in one."""
-    if threading.current_thread() is not threading.main_thread() or adopted() is not None:
+    """Turn SIGTERM into an event, so that the run ends between two writes and not in one.
+
+    Prefect's own handler raises wherever the program happens to be. A command that has handed us its run listens by
+    itself: there it is enough that nothing is raised.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, terminated.set)
+    if not _listening.get():
+        loop.add_signal_handler(signal.SIGTERM, terminated.set)
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        if not _listening.get():
+            loop.remove_signal_handler(signal.SIGTERM)
         with contextlib.suppress(TypeError, ValueError):
             signal.signal(signal.SIGTERM, before)
 
@@ -216,6 +276,8 @@ def verdict(summary: dict[str, Any]) -> State[Any]:
         pages = summary["pages"]
         message = f"{pages['new']} new, {pages['changed']} changed, {pages['unchanged']} unchanged; all verified."
         return Completed(message=message, data=data)
+    if summary["state"] == "stopped" and not summary.get("problems"):
+        return Cancelled(message="Stopped at a safe point; the next run of this source goes on from here.")
     problems = summary.get("problems") or [
         f"{key} {value}" for key, value in summary.get("batches", {}).items() if value
     ]

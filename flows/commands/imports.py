@@ -97,15 +97,16 @@ async def _import_one(
     return summary
 
 
-def shown_parameters(source: AnySource) -> AnySource:
+def shown_parameters(source: AnySource) -> dict[str, Any]:
     """Return the source as Prefect may store and show it: header values and passwords are left out."""
     from connectors.web.urls import redact
 
-    headers = tuple(f"{line.partition(':')[0]}: (not shown)" for line in source.header)
-    changed: dict[str, Any] = {"header": headers}
-    if address := getattr(source, "website", ""):
-        changed["website"] = redact(address)
-    return source.model_copy(update=changed)
+    shown = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if source.header:
+        shown["header"] = [f"{line.partition(':')[0]}: (not shown)" for line in source.header]
+    for key in {"website", "feed", "sitemap", "git", "persona-url"} & shown.keys():
+        shown[key] = redact(shown[key])
+    return shown
 
 
 def joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:

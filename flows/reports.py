@@ -1,0 +1,271 @@
+"""What a person reads in Prefect's UI during and after a run: artifacts, with everything from a site escaped."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from connectors.pipeline.progress import Progress
+    from flows.facts import Facts
+
+EXAMPLES = 3
+MOST_PROMPTS = 10
+BAR = 40
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+_SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def key_of(kind: str, name: str) -> str:
+    """Return an artifact's key: ``report-docs-example-org``; the same source has the same key in every run.
+
+    Prefect allows lower-case letters, digits and dashes; two names that differ only in other signs keep two keys.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if slug != name.lower():
+        slug = f"{slug[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".strip("-")
+    return f"{kind}-{slug}"
+
+
+def escaped(text: str, *, longest: int = 160) -> str:
+    """Return a site's words so that neither Markdown nor HTML nor a terminal sees anything in them but words."""
+    plain = " ".join(_CONTROL.sub(" ", text).split())
+    if len(plain) > longest:
+        plain = plain[: longest - 1] + "…"
+    return _MARKDOWN.sub(r"\\\1", html.escape(plain, quote=False))
+
+
+def link(text: str, uri: str) -> str:
+    """Return a Markdown link to a web page; anything else than http and https stays text."""
+    if urlsplit(uri).scheme not in {"http", "https"}:
+        return escaped(text)
+    return f"[{escaped(text, longest=90)}]({quote(uri, safe='/:?&=%#~;,@+$!*')})"
+
+
+def progress_percent(progress: Progress) -> float:
+    """Return how much of what is known to be due is done."""
+    if progress.stage == "done":
+        return 100.0
+    due = progress.discovered + progress.verdicts["new"] + progress.verdicts["changed"]
+    done = progress.done + progress.delivered
+    return min(99.0, round(100.0 * done / due, 1)) if due else 0.0
+
+
+def report(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> str:
+    """Return one source's report in Markdown."""
+    title = escaped(str(summary["name"]))
+    parts = [f"# {title}", _headline(summary)]
+    if "urls" in summary:
+        parts += [_totals(summary), _outcomes(summary["urls"], facts), _changes(summary, facts)]
+    parts += [_failures(facts), _batches(facts), _prompts(prompts, summary), _nights(facts), _next(summary)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _headline(summary: Mapping[str, Any]) -> str:
+    sign = {"completed": "✅", "failed": "❌", "stopped": "⏹️", "awaiting-approval": "✋"}.get(str(summary["state"]), "")
+    problems = "".join(f"\n> - {escaped(problem, longest=400)}" for problem in summary.get("problems", ()))
+    where = escaped(str(summary.get("where", "")))
+    return f"> {sign} **{summary['state']}** · run {summary.get('run', '')} · into {where}\n>{problems}".rstrip(">\n")
+
+
+def _totals(summary: Mapping[str, Any]) -> str:
+    pages, sent, seconds = summary["pages"], summary["delivered"], summary["seconds"]
+    rows = [
+        ("Pages", _counted(pages)),
+        ("Delivered", _counted(sent)),
+        ("Read back from the knowledge base", summary["verified"]),
+        ("Batches", _counted(summary["batches"])),
+        ("Quarantined", summary["quarantined"]),
+        ("Time", f"{seconds['total']:.1f} s (crawl {seconds['crawl']:.1f} s, delivery {seconds['deliver']:.1f} s)"),
+    ]
+    return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in rows)
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in numbers.items() if count) or "none"
+
+
+def _outcomes(urls: Mapping[str, Any], facts: Facts) -> str:
+    """Return the balance of the URLs, as a sum, a bar and a table."""
+    skipped, failed = urls["skipped"], urls["failed"]
+    parts = {
+        "fetched": urls["fetched"],
+        "not modified": urls["not_modified"],
+        "skipped": sum(skipped.values()),
+        "failed": sum(failed.values()),
+    }
+    total = max(1, urls["discovered"])
+    bar = "".join(sign * round(BAR * count / total) for sign, count in zip("█▓░✗", parts.values(), strict=True))
+    head = f"## Every URL\n\n{urls['discovered']} discovered = " + " + ".join(
+        f"{count} {name}" for name, count in parts.items()
+    )
+    out = [head, f"`{bar}`  █ fetched ▓ not modified ░ skipped ✗ failed"]
+    rows = [("skipped", *item) for item in skipped.items()] + [("failed", *item) for item in failed.items()]
+    if rows:
+        table = ["| outcome | rule | URLs | such as |", "|---|---|---|---|"]
+        for outcome, rule, count in sorted(rows, key=lambda row: (row[0], -row[2])):
+            some = ", ".join(link(uri, uri) for uri in facts.examples.get(f"{outcome}:{rule}", ())[:EXAMPLES])
+            table.append(f"| {outcome} | {escaped(rule)} | {count} | {some} |")
+        out.append("\n".join(table))
+    return "\n\n".join(out)
+
+
+def _changes(summary: Mapping[str, Any], facts: Facts) -> str:
+    pages = summary["pages"]
+    out = []
+    for verdict, word in (("new", "Added"), ("changed", "Changed"), ("removed", "Removed")):
+        listed = [(title, uri) for title, uri, kind in facts.pages if kind == verdict]
+        count = pages.get("vanished" if verdict == "removed" else verdict, 0)
+        if not count:
+            continue
+        lines = [f"- {link(title or uri, uri)}" for title, uri in listed]
+        if count > len(listed):
+            lines.append(f"- … and {count - len(listed)} more" if listed else f"- {count} pages")
+        out.append(f"## {word}: {count}\n\n" + "\n".join(lines))
+    return "\n\n".join(out)
+
+
+def _failures(facts: Facts) -> str:
+    if not facts.failures:
+        return ""
+    rows = [f"| {link(uri, uri)} | {escaped(rule)} | {escaped(detail)} |" for uri, rule, detail in facts.failures]
+    return "## What failed\n\n| URL | rule | why |\n|---|---|---|\n" + "\n".join(rows)
+
+
+def _batches(facts: Facts) -> str:
+    failed = [row for row in facts.batches if row["state"] not in {"delivered", "split"}]
+    if not failed:
+        return ""
+    rows = [
+        f"| {row['batch']} | {row['pages']} | {row['state']} | {row['calls']} | {escaped(row['detail'])} |"
+        for row in failed
+    ]
+    return (
+        "## Batches that did not arrive\n\n| batch | pages | state | calls | why |\n|---|---|---|---|---|\n"
+        + "\n".join(rows)
+    )
+
+
+def _prompts(prompts: Sequence[str], summary: Mapping[str, Any]) -> str:
+    out = []
+    if prompts:
+        shown = "\n".join(f"- {escaped(prompt)}" for prompt in prompts[:MOST_PROMPTS])
+        more = f"\n- … and {len(prompts) - MOST_PROMPTS} more" if len(prompts) > MOST_PROMPTS else ""
+        out.append(f"## Prompts: {len(prompts)}\n\n{shown}{more}")
+    if summary.get("reviewed"):
+        out.append(
+            f"## For review\n\n{summary['reviewed']} findings were submitted: pages that a person should look at."
+        )
+    return "\n\n".join(out)
+
+
+def _nights(facts: Facts) -> str:
+    if len(facts.nights) < 2:  # noqa: PLR2004 - one night is no history
+        return ""
+    rows = []
+    for column in ("pages", "changes", "failures"):
+        values = [night[column] for night in facts.nights]
+        rows.append(f"| {column} | `{sparkline(values)}` | {values[-1]} | {max(values)} |")
+    first, last = facts.nights[0]["day"], facts.nights[-1]["day"]
+    return (
+        f"## The last {len(facts.nights)} runs, {first} to {last}\n\n"
+        "| | oldest to newest | last | most |\n|---|---|---|---|\n" + "\n".join(rows)
+    )
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """Return a row of bars, one a value; zero is the lowest bar."""
+    top = max(values, default=0) or 1
+    return "".join(_SPARKS[round((len(_SPARKS) - 1) * value / top)] for value in values)
+
+
+def _next(summary: Mapping[str, Any]) -> str:
+    words = {
+        "completed": "Nothing: everything due is in the knowledge base exactly once.",
+        "failed": "Run the deployment `retry-failed-batches` (or `persona-ingest retry`); "
+        "`persona-ingest explain URL` tells why a page is missing.",
+        "stopped": "Put right what is said at the top, then run this source again; it goes on from where it stopped.",
+        "awaiting-approval": "Look at the list, then approve or reject it: resume this run, or on a terminal "
+        f"`persona-ingest sync --approve {summary.get('run', 'RUN')}` or `--reject {summary.get('run', 'RUN')}`.",
+    }
+    return f"## What to do next\n\n{words.get(str(summary['state']), '')}"
+
+
+async def open_progress(name: str) -> UUID | None:
+    """Create the progress artifact of a run."""
+    from prefect.artifacts import acreate_progress_artifact
+
+    return await acreate_progress_artifact(
+        progress=0.0, key=key_of("progress", name), description=f"Progress of {escaped(name)}"
+    )
+
+
+async def update_progress(artifact: UUID | None, progress: Progress) -> None:
+    """Move the bar, and say in its description what was counted."""
+    from prefect.artifacts import aupdate_progress_artifact
+
+    from flows.console import numbers
+
+    if artifact is not None:
+        words = f"{progress.stage}: {numbers(progress)}"
+        await aupdate_progress_artifact(artifact, progress=progress_percent(progress), description=words)
+
+
+async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> str:
+    """Create the report of one source, and tables of its batches and failures; returns the report's key."""
+    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
+    name = str(summary["name"])
+    key = key_of("report", name)
+    text = report(summary, facts, prompts=prompts)
+    await acreate_markdown_artifact(markdown=text, key=key, description=f"{escaped(name)}: {summary['state']}")
+    if facts.batches:
+        await acreate_table_artifact(table=_plain(facts.batches), key=key_of("batches", name), description="Batches")
+    if facts.failures:
+        rows = [{"url": uri, "rule": rule, "why": detail} for uri, rule, detail in facts.failures]
+        await acreate_table_artifact(table=_plain(rows), key=key_of("failures", name), description="What failed")
+    return key
+
+
+def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {key: _CONTROL.sub(" ", value) if isinstance(value, str) else value for key, value in row.items()}
+        for row in rows
+    ]
+
+
+def settled_report(answer: Mapping[str, Any]) -> str:
+    """Return what `retry` or `verify` found, in Markdown."""
+    rows = ["| source | due | verified | missing | quarantined |", "|---|---|---|---|---|"]
+    for name, coverage in answer["sources"].items():
+        numbers = [coverage.get(key, 0) for key in ("due", "verified", "missing", "quarantined")]
+        rows.append(f"| {escaped(name)} | " + " | ".join(str(_length(value)) for value in numbers) + " |")
+    refused = "".join(f"\n- {link(uri, uri)}" for uri in answer["quarantined"])
+    head = "Everything due is in the knowledge base exactly once." if answer["ok"] else "Not everything is there yet."
+    return f"# Settled\n\n{head}\n\n" + "\n".join(rows) + (f"\n\n## Quarantined\n{refused}" if refused else "")
+
+
+def _length(value: Any) -> int:
+    return value if isinstance(value, int) else len(value)
+
+
+def overview(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """Return all sources of a sync as one table, in Markdown."""
+    rows = [
+        "| source | state | new | changed | gone | unchanged | verified | problem |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for summary in summaries:
+        pages = summary.get("pages", {})
+        numbers = " | ".join(str(pages.get(key, "")) for key in ("new", "changed", "vanished", "unchanged"))
+        problem = escaped("; ".join(summary.get("problems", ())), longest=300)
+        name = escaped(str(summary["name"]))
+        rows.append(f"| {name} | {summary['state']} | {numbers} | {summary.get('verified', '')} | {problem} |")
+    return f"# {len(summaries)} sources\n\n" + "\n".join(rows) + "\n"

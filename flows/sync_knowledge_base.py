@@ -1,0 +1,113 @@
+"""Flow: the nightly sync of the sources in the sources file: adds, updates, removes."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed
+
+from connectors.errors import IngestError, UsageError
+from connectors.settings import AnySource
+from flows import reports, stages
+from flows.opening import opened
+
+
+def _run_name() -> str:
+    names = flow_run.get_parameters().get("names") or []
+    return f"nightly sync: {', '.join(names[:5])}" if names else "nightly sync: all sources"
+
+
+@flow(name="sync-source", flow_run_name="sync {name}", description="One source of the nightly sync.")
+async def sync_source(name: str, kind: str, address: str) -> State[Any]:  # noqa: ARG001 - shown in the UI
+    """Bring one source up to date.
+
+    Args:
+        name: The source's name in the sources file.
+        kind: What it is: website, documents, feed, sitemap or git.
+        address: Where it is.
+    """
+    conductor = stages.adopted()
+    assert conductor is not None, "it is started by sync-knowledge-base"
+    return stages.verdict(await stages.story(conductor))
+
+
+@flow(
+    name="sync-knowledge-base",
+    flow_run_name=_run_name,
+    description="Bring the knowledge base up to date with every source of the sources file: add, update, remove.",
+)
+async def sync_knowledge_base(
+    names: list[str] | None = None,
+    config: str = "sources.yaml",
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - a field of the run form
+    credentials: str = "",
+) -> State[Any]:
+    """Sync the sources of a sources file.
+
+    Args:
+        names: Which sources. Empty: all of them.
+        config: The sources file, in the worker's working directory or an absolute path.
+        dry_run: Say what would change; write and send nothing.
+        credentials: Name of a block of type Persona credentials. Empty: the client secret of the worker's environment;
+            without one the embedded knowledge base takes the pages.
+    """
+    sources = chosen(Path(config), names or [], dry_run=dry_run)
+    get_run_logger().info("%s sources: %s", len(sources), ", ".join(source.name for source in sources))
+    summaries = []
+    for source in sources:
+        summaries.append(await _one(source, credentials))
+        if summaries[-1]["state"] == "stopped":
+            break
+    await acreate_markdown_artifact(markdown=reports.overview(summaries), key="nightly-sync", description="All sources")
+    return _verdict(summaries)
+
+
+def chosen(config: Path, names: list[str], *, dry_run: bool) -> list[AnySource]:
+    """Return the sources of the file that were asked for, in the file's order.
+
+    Raises:
+        UsageError: the file has mistakes, or a name is not in it.
+    """
+    from connectors.sources.catalogue import load_catalogue
+
+    sources = load_catalogue(config)
+    known = {source.name for source in sources}
+    if unknown := [name for name in names if name not in known]:
+        raise UsageError(f"{config} has no source {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}.")
+    picked = [source for source in sources if not names or source.name in names]
+    return [source.model_copy(update={"dry_run": True}) if dry_run else source for source in picked]
+
+
+async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
+    """Sync one source as a run of its own; one that cannot be opened does not keep the others from it."""
+    from connectors.pipeline.run import origin_of
+
+    kind, address = origin_of(source)
+    try:
+        conductor = await opened(source, credentials=credentials, purpose="sync")
+    except IngestError as error:
+        get_run_logger().error("%s: %s", source.name, error)
+        return {"name": source.name, "kind": kind, "state": "failed", "problems": [str(error)]}
+    with stages.adopting(conductor, listening=False):
+        await sync_source(name=source.name, kind=kind, address=shown(address), return_state=True)
+    return conductor.summary or {"name": source.name, "kind": kind, "state": "stopped", "problems": []}
+
+
+def shown(address: str) -> str:
+    """Return an address without a password."""
+    from connectors.web.urls import redact
+
+    return redact(address) if "://" in address else address
+
+
+def _verdict(summaries: list[dict[str, Any]]) -> State[Any]:
+    wrong = [summary["name"] for summary in summaries if summary["state"] not in {"completed", "awaiting-approval"}]
+    if any(summary["state"] == "stopped" and not summary.get("problems") for summary in summaries):
+        return Cancelled(message="Stopped at a safe point; the next sync goes on from here.")
+    if wrong:
+        return Failed(message=f"Not complete: {', '.join(wrong)}. The reports tell why.")
+    return Completed(message=f"{len(summaries)} sources are up to date.")
