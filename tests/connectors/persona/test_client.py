@@ -1,0 +1,188 @@
+"""The client on real sockets: what surely did not leave, what may have arrived, and what counts as an answer."""
+
+import contextlib
+import logging
+import socket
+import traceback
+
+import pytest
+from pydantic import SecretStr
+
+from connectors.errors import FatalError, RefusedError, RetryableError, UsageError
+from connectors.persona.client import PersonaClient
+from tests.connectors.persona.serving import SECRET, answering, client_of, http, page
+
+OK = http(b'{"status":"success","message":"Pages stored successfully"}')
+
+
+async def test_the_secret_goes_bare_in_authorization_and_the_page_as_documented():
+    async with answering(OK) as (url, requests), client_of(url) as client:
+        await client.store_pages([page(content="c", title="t")])
+    head, _, body = requests[0].partition(b"\r\n\r\n")
+    assert f"authorization: {SECRET}".encode() in head.lower()
+    assert head.startswith(b"POST /persona/api/kb/store-pages HTTP/1.1")
+    assert b"bearer" not in head.lower()
+    assert body == b'{"pages":[{"title":"t","content":"c","metadata":{"url":"https://docs.example.com/page-1.html"}}]}'
+
+
+async def test_without_a_secret_nothing_is_sent_in_its_place():
+    async with answering(OK) as (url, requests), client_of(url, secret=None) as client:
+        await client.store_pages([page()])
+    assert b"authorization" not in requests[0].lower()
+
+
+async def test_a_delete_carries_its_body():
+    async with answering(OK) as (url, requests), client_of(url) as client:
+        await client.delete_instance("67890")
+    assert requests[0].startswith(b"DELETE /persona/api/instance ")
+    assert requests[0].endswith(b'{"instance_id":"67890"}')
+
+
+async def test_a_refused_connection_surely_left_nothing():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+        async with client_of(url) as client:
+            with pytest.raises(RetryableError, match="cannot be reached") as caught:
+                await client.store_pages([page()])
+    assert caught.value.applied == "no"
+
+
+async def test_a_name_that_does_not_resolve_surely_left_nothing():
+    async with client_of("http://nobody.invalid/") as client:
+        with pytest.raises(RetryableError) as caught:
+            await client.store_pages([page()])
+    assert caught.value.applied == "no"
+
+
+async def test_a_server_that_cannot_speak_tls_surely_got_nothing():
+    async with answering(OK) as (url, requests), client_of(url.replace("http:", "https:")) as client:
+        with pytest.raises(RetryableError) as caught:
+            await client.store_pages([page()])
+    assert caught.value.applied == "no"
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((), id="the connection closes without a word"),
+        pytest.param((b"HTTP/1.1 200 OK\r\ncontent-type: appl",), id="half a head"),
+        pytest.param((OK[:-5],), id="a body that is cut off"),
+        pytest.param((b"SSH-2.0-OpenSSH\r\n",), id="another protocol"),
+        pytest.param((http(b"<html>login</html>", media="text/html"),), id="a login page"),
+        pytest.param((http(b"", status="204 No Content"),), id="204"),
+        pytest.param((http(b"", status="307 Temporary Redirect", head="location: /elsewhere\r\n"),), id="a redirect"),
+        pytest.param((http(b'{"status":"error","message":"queue full"}'),), id="200 with an error"),
+        pytest.param((http(OK.partition(b"\r\n\r\n")[2], head="content-encoding: gzip\r\n"),), id="a false coding"),
+        pytest.param((http(b'{"status":"success","x":"' + b"x" * 2_000_000 + b'"}'),), id="2 MB to a store-pages"),
+        pytest.param((http(b"", status="503 Busy", head="retry-after: 7\r\n"),), id="503"),
+    ],
+)
+async def test_an_answer_that_proves_nothing_is_unknown(answer):
+    async with answering(*answer) as (url, requests), client_of(url) as client:
+        with pytest.raises(RetryableError) as caught:
+            await client.store_pages([page()])
+    assert caught.value.applied == "unknown"
+    assert len(requests) == 1, "a creation is never sent twice by the client"
+
+
+async def test_a_reset_in_the_middle_is_unknown():
+    async with answering(OK[:20], reset=True) as (url, _), client_of(url) as client:
+        with pytest.raises(RetryableError) as caught:
+            await client.store_pages([page()])
+    assert caught.value.applied == "unknown"
+
+
+async def test_an_answer_that_trickles_is_cut_off_by_the_time_out_of_the_whole_call():
+    parts = [OK[at : at + 1] for at in range(len(OK))]
+    async with answering(*parts, pause_s=0.1) as (url, _), client_of(url, timeout_s=0.6) as client:
+        with pytest.raises(RetryableError, match=r"took longer than 0\.6 s") as caught:
+            await client.store_pages([page()])
+    assert caught.value.applied == "unknown"
+
+
+async def test_retry_after_arrives():
+    answer = http(b"", status="429 Slow down", head="retry-after: 7\r\n")
+    async with answering(answer) as (url, _), client_of(url) as client:
+        with pytest.raises(RetryableError) as caught:
+            await client.store_pages([page()])
+    assert caught.value.retry_after_s == 7.0
+
+
+async def test_401_is_fatal_even_when_its_body_cannot_be_read():
+    answer = http(b"not gzip", status="401 No", head="content-encoding: gzip\r\n")
+    async with answering(answer) as (url, _), client_of(url) as client:
+        with pytest.raises(FatalError):
+            await client.store_pages([page()])
+
+
+@pytest.mark.parametrize("cut", [1, 30, 60])
+async def test_training_data_that_ends_early_raises_after_what_came(cut):
+    body = b'{"status":"success","training_data":[{"id":"1","content":"a"},{"id":"2","content":"b"}]}'
+    async with answering(http(body)[:-cut]) as (url, _), client_of(url) as client:
+        with pytest.raises(RetryableError):
+            _ = [item async for item in client.training_data()]
+
+
+async def test_training_data_whose_json_ends_early_raises_though_http_is_whole():
+    body = b'{"status":"success","training_data":[{"id":"1","content":"a"}'
+    async with answering(http(body)) as (url, _), client_of(url) as client:
+        with pytest.raises(RetryableError, match="ends too early"):
+            _ = [item async for item in client.training_data()]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [("401 No", FatalError), ("404 No", RefusedError), ("500 No", RetryableError)]
+)
+async def test_training_data_with_a_bad_status_is_the_same_error_tree(status, error):
+    async with answering(http(b"{}", status=status)) as (url, _), client_of(url) as client:
+        with pytest.raises(error):
+            _ = [item async for item in client.training_data()]
+
+
+async def test_a_reader_who_stops_early_leaves_a_client_that_works(kb):
+    await kb.store_pages([page(n) for n in range(1, 60)])
+    async with contextlib.aclosing(kb.training_data()) as items:
+        async for _ in items:
+            break
+    assert len([item async for item in kb.training_data()]) == 59
+
+
+@pytest.mark.parametrize("secret", ["has space", "line\nbreak", "tab\t", "umläut", "\u200b", "nul\x00"])
+def test_a_secret_that_no_header_may_hold_is_a_usage_error_that_does_not_show_it(secret):
+    with pytest.raises(UsageError) as caught:
+        client_of("http://127.0.0.1:1/", secret=secret)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert secret not in shown.replace("secret", "")
+
+
+@pytest.mark.parametrize("url", ["http://me:pw-canary@127.0.0.1/persona/", "http://127.0.0.1/?key=pw-canary"])
+def test_an_address_that_holds_a_password_is_refused_and_not_shown(url):
+    with pytest.raises(UsageError) as caught:
+        PersonaClient(base_url=url)
+    assert "canary" not in str(caught.value)
+
+
+async def test_the_secret_is_in_no_repr_log_or_error(caplog):
+    caplog.set_level(logging.DEBUG)
+    echo = http(b'{"status":"error","message":"bad key %s"}' % SECRET.encode(), status="422 No")
+    seen = []
+    for answer in (echo, echo.replace(b"422", b"500"), http(b"{}", status="401 No"), b""):
+        async with answering(answer) as (url, _), client_of(url) as client:
+            seen += [repr(client), repr(vars(client) | {"_authorization": ""})]
+            try:
+                await client.store_pages([page()])
+            except (RefusedError, RetryableError, FatalError) as error:
+                seen += ["".join(traceback.format_exception(error)), repr(error)]
+    assert "***" in "".join(seen)
+    assert SECRET not in "".join(seen) + caplog.text
+
+
+async def test_a_base_url_keeps_its_path():
+    async with (
+        answering(OK) as (url, requests),
+        PersonaClient(base_url=url + "deep/er", secret=SecretStr("x")) as client,
+    ):
+        await client.store_pages([page()])
+    assert requests[0].startswith(b"POST /persona/deep/er/api/kb/store-pages ")
