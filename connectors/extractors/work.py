@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from connectors.extractors import sniff
-from connectors.media_types import HTML
+from connectors.extractors import sniff, tidy
+from connectors.extractors.paper import UnreadableError
+from connectors.media_types import (
+    CSV,
+    DOCX,
+    EML,
+    EPUB,
+    HTML,
+    MARKDOWN,
+    ODP,
+    ODS,
+    ODT,
+    OLE,
+    PDF,
+    PPTX,
+    RST,
+    RTF,
+    TEXT,
+    TSV,
+    XLSX,
+    ZIP,
+)
 from connectors.models import Extracted
 
 if TYPE_CHECKING:
     from connectors.models import CleaningRules, Resource
+
+
+OFFICE = frozenset({DOCX, PPTX, XLSX, ODT, ODS, ODP, RTF, OLE})
+TEXTS = frozenset({TEXT, MARKDOWN, RST, CSV, TSV})
+NESTING = 3  # a document in an archive in a mail
 
 
 def preload() -> None:
@@ -33,18 +59,60 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
         return Extracted(problem="broken", detail=_one_line(f"It could not be read: {type(error).__name__}: {error}"))
 
 
-def _extract(resource: Resource, rules: CleaningRules) -> Extracted:
+def drafted(resource: Resource, rules: CleaningRules) -> Extracted:
+    """Do `extract`, and make the text that would be sent of each page."""
+    extracted = extract(resource, rules)
+    if not extracted.pages:
+        return extracted
+    return replace(extracted, drafts=tuple(tidy.draft(page, rules) for page in extracted.pages))
+
+
+def _extract(resource: Resource, rules: CleaningRules, depth: int = 0) -> Extracted:
     body = resource.body
     if not body:
         return Extracted(problem="empty", detail="It has no content.")
     kind = sniff.media_type(resource.media_type, uri=resource.uri, body=body)
+    try:
+        return _by_kind(kind, resource, rules, depth)
+    except UnreadableError as error:
+        return Extracted(problem=error.problem, detail=_one_line(error.detail))
+
+
+def _by_kind(kind: str, resource: Resource, rules: CleaningRules, depth: int) -> Extracted:
     if kind == HTML:
         from connectors.extractors import html
 
         return html.extract(resource, rules)
+    if kind == PDF:
+        from connectors.extractors import pdf
+
+        return pdf.extract(resource, rules)
+    if kind in OFFICE:
+        from connectors.extractors import office
+
+        return office.extract(resource, rules, kind=kind)
+    if kind in TEXTS:
+        from connectors.extractors import plain
+
+        return plain.extract(resource, rules, kind=kind)
+    if kind in {EPUB, EML, ZIP}:
+        return _with_files_inside(kind, resource, rules, depth)
     return Extracted(
         problem="unsupported", detail=f"No page is made of {kind or resource.media_type or 'unknown bytes'}."
     )
+
+
+def _with_files_inside(kind: str, resource: Resource, rules: CleaningRules, depth: int) -> Extracted:
+    from connectors.extractors import book, bundle, mail
+
+    if depth >= NESTING:
+        return Extracted(problem="too-deep", detail=f"It is a file in a file, more than {NESTING} times over.")
+
+    def read(inner: Resource, own: CleaningRules) -> Extracted:
+        return _extract(inner, own, depth + 1)
+
+    reader = {EPUB: book.extract, EML: mail.extract, ZIP: bundle.extract}[kind]
+    return reader(resource, rules, read=read)
 
 
 def _one_line(text: str) -> str:
