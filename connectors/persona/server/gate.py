@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 BODY_S = 300.0
 API = ("/persona/", "/api/")
+HANG_UP = ((b"connection", b"close"),)
 POLICY = (
     b"default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
     b"base-uri 'none'; frame-ancestors 'none'"
@@ -116,7 +117,7 @@ class Gate:
         return None
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> tuple[bytes, No | None]:
-        too_large = No(status=413, message=f"The body is over {self._max_body_bytes} bytes")
+        too_large = No(status=413, message=f"The body is over {self._max_body_bytes} bytes", headers=HANG_UP)
         announced = headers.get(b"content-length", b"0")
         if not announced.isdigit():
             return b"", No(status=400, message="Content-Length: is no number")
@@ -135,7 +136,7 @@ class Gate:
                     if not message.get("more_body", False) or size > 4 * self._max_body_bytes:
                         break
         except TimeoutError:
-            return b"", No(status=408, message="The body did not arrive in time")
+            return b"", No(status=408, message="The body did not arrive in time", headers=HANG_UP)
         return b"".join(parts), too_large if size > self._max_body_bytes else None
 
 
