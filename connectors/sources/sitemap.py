@@ -66,6 +66,7 @@ class Sitemap:
                 yield item
         finally:
             await items.aclose()
+            await self._sites.aclose()
 
     async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:  # noqa: ARG002 - no link is followed
         """A Resource that ``read`` yielded is dealt with."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from connectors.errors import UsageError
@@ -69,7 +70,12 @@ class Website:
             UsageError: the start page does not resolve, refuses, answers an error or is no page.
         """
         fresh = bool(await self._frontier.add([Found(uri=self._start, by="start")]))
-        answers = await self._examine_start() if fresh else {}
+        try:
+            answers = await self._examine_start()
+        except UsageError:
+            if fresh:
+                raise
+            answers = {}  # a resumed run reached the site before: its pages will say what is wrong now
         self._crawl = crawl = Crawl(
             fetcher=self._fetcher,
             frontier=self._frontier,
@@ -81,9 +87,10 @@ class Website:
         items = crawl.items()
         try:
             async for item in items:
-                yield item
+                yield self._marked(item) if self._options.include and isinstance(item, Resource) else item
         finally:
             await items.aclose()
+            await self._sites.aclose()
 
     async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:
         """Follow the links of a Resource that ``read`` yielded."""
@@ -102,17 +109,24 @@ class Website:
             ]
         )
 
-    async def fetch_alternate(self, uri: str) -> Resource | None:
-        """Fetch a page's own Markdown; None when it is not there, not allowed or not text."""
+    async def fetch_alternate(self, uri: str) -> Resource | Skipped:
+        """Fetch a page's own Markdown, which is no address of the crawl; Skipped where it is not there or no text."""
         form = urls.normalise(uri)
-        if not form or (await self._sites.robots(form)).refuses(form):
-            return None
-        got = await self._fetcher.fetch(
-            form, accept="text/markdown,text/plain;q=0.9", wanted=lambda media_type: media_type.startswith("text/")
+        if not form:
+            return Skipped(uri=uri, rule="bad-url")
+        if rule := (await self._sites.robots(form)).refuses(form):
+            return Skipped(uri=form, rule=rule)
+        return await self._fetcher.fetch(
+            form,
+            accept="text/markdown,text/plain;q=0.9",
+            wanted=lambda media_type: media_type.startswith("text/") and media_type != "text/html",
         )
-        if isinstance(got, Skipped) or got.media_type == "text/html":
-            return None
-        return got
+
+    def _marked(self, resource: Resource) -> Resource:
+        """A start page that no ``include`` glob names is read for its links only."""
+        if self._scope.refusal(resource.uri) == "not-included":
+            return replace(resource, robots=(*resource.robots, "noindex"))
+        return resource
 
     def _belongs(self, uri: str) -> bool:
         return self._scope.contains(uri)

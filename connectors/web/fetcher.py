@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 import httpx
 
+from connectors.errors import UsageError
 from connectors.models import Resource, Skipped
 from connectors.web import robots, urls
 from connectors.web.decode import BoundedDecoder, DecodeError, TooLargeError
@@ -30,6 +31,7 @@ _ESSENCE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 _CANONICAL = re.compile(r"""<([^>]{1,2000})>\s*;[^,<]*\brel\s*=\s*"?[^",;]*\bcanonical\b""", re.IGNORECASE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NOT_THEIRS = frozenset({"user-agent", "accept-encoding", "range", "if-none-match", "if-modified-since"})
 _OVERLOADED = frozenset({429, 503})
 _ORIGINS_REMEMBERED = 10_000
 
@@ -108,6 +110,9 @@ class Fetcher:
         allowed: URLs or origins that the operator named; all others must have public addresses.
         transport: another wire; tests bring their own.
         resolver: how names become addresses.
+
+    Raises:
+        UsageError: the user agent or a header cannot be sent.
     """
 
     def __init__(
@@ -128,8 +133,10 @@ class Fetcher:
         self._delay_s = delay_s
         self._book = AddressBook(allowed, resolver=resolver)
         self._transport = transport or GuardedTransport(self._book)
-        self._ours = [(b"User-Agent", user_agent.encode("latin-1")), (b"Accept-Encoding", b"gzip, deflate, br, zstd")]
-        self._operators = [(name.encode("ascii"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        self._ours = [_header("User-Agent", user_agent), (b"Accept-Encoding", b"gzip, deflate, br, zstd")]
+        self._operators = [
+            _header(name, value) for name, value in (headers or {}).items() if name.lower() not in _NOT_THEIRS
+        ]
         self._lanes: dict[str, Lane] = {}
         self._origins: dict[str, httpx.URL] = {}
         self._timeout = {"connect": self.limits.connect_s, "read": self.limits.idle_s, "pool": None, "write": None}
@@ -332,6 +339,15 @@ class Fetcher:
             status=answer.status_code,
             seconds=monotonic() - began,
         )
+
+
+def _header(name: str, value: str) -> tuple[bytes, bytes]:
+    if not value.strip() or not value.isprintable():
+        raise UsageError(f"The header {name} is empty or holds characters that cannot be sent.")
+    try:
+        return name.encode("ascii"), value.strip().encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"The header {name} holds characters that cannot be sent.") from error
 
 
 def essence(content_type: str) -> str:

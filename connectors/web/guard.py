@@ -250,7 +250,6 @@ class _Decided:
         self._book = book
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[dict[str, Any]]:  # noqa: ARG002
-        cached = self._book._known.get((host, port)) or self._book._known.get((f"[{host}]", port))  # noqa: SLF001
         return [
             {
                 "hostname": host,
@@ -260,7 +259,7 @@ class _Decided:
                 "proto": socket.IPPROTO_TCP,
                 "flags": socket.AI_NUMERICHOST,
             }
-            for address in (cached[1] if cached else ())
+            for address in await self._book.addresses(host, port)
         ]
 
     async def close(self) -> None:

@@ -57,6 +57,13 @@ class Sites:
         self._fetcher.ask_delay(origin + "/", said.crawl_delay_s)
         return said
 
+    async def aclose(self) -> None:
+        """Ask nothing more."""
+        asking = [task for task in self._robots.values() if not task.done()]
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
     async def listed(self, locations: dict[str, bool]) -> AsyncIterator[list[Found] | Skipped]:
         """Yield what sitemaps list, a thousand at a time, indexes followed; a sitemap that fails as Skipped.
 
