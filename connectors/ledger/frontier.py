@@ -39,7 +39,7 @@ class StoredFrontier:
         if not fresh:
             return 0
         function = partial(visits.add, run=self._run.id, found=fresh)
-        added = await self._writer.call(function, source=self._run.source_id)
+        added = await self._writer.write(function, source=self._run.source_id)
         if len(self._met) > _MOST_REMEMBERED:
             self._met.clear()  # only a short cut: the table knows them all
         self._met.update(uri_hash(item.uri) for item in fresh)

@@ -15,7 +15,7 @@ from connectors.models import Page
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_MASK = (1 << 64) - 1
+_HALF, _WHOLE = 1 << 63, 1 << 64
 _MOST_TEXT = 1 << 30
 _SHORT = 200
 _RAW, _ZSTD = b"\x00", b"\x01"
@@ -60,17 +60,17 @@ def unpack_links(data: bytes) -> tuple[str, ...]:
 
 def pack_blocks(blocks: Iterable[int]) -> bytes:
     """Store 64-bit hashes, eight bytes each."""
-    return array("Q", (block & _MASK for block in blocks)).tobytes()
+    return array("q", ((block + _HALF) % _WHOLE - _HALF for block in blocks)).tobytes()
 
 
 def unpack_blocks(data: bytes) -> array[int]:
-    """Undo `pack_blocks`; the numbers are unsigned."""
-    return array("Q", bytes(data))
+    """Undo `pack_blocks`; the numbers are signed."""
+    return array("q", bytes(data))
 
 
 def dump(value: Any) -> str:
-    """Return JSON in ASCII, which every database stores; what JSON cannot say becomes text."""
-    return json.dumps(value, separators=(",", ":"), default=str)
+    """Return JSON that every database stores and every API reads; what JSON cannot say becomes text."""
+    return plain(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def plain(text: str) -> str:

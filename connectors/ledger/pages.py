@@ -226,8 +226,9 @@ def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, sta
     connection.execute(
         update(versions)
         .where(versions.c.page_id == page_id, versions.c.state.in_(_UNSENT))
-        .values(state="superseded", closed_run=run.id, content=b"", batch_id=None)
+        .values(state="superseded", closed_run=run.id, content=b"\x00", batch_id=None)
     )
+    content = plain(draft.content)
     values = {
         "source_id": run.source_id,
         "page_id": page_id,
@@ -235,9 +236,9 @@ def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, sta
         "state": state,
         "uri": plain(draft.page.uri),
         "title": plain(draft.page.title),
-        "content": pack_text(draft.content),
+        "content": pack_text(content),
         "metadata": dump(dict(draft.page.metadata)),
-        "size": len(draft.content.encode("utf-8", "replace")),
+        "size": len(content.encode()),
         "text_hash": text_key(draft.text_hash),
         "fingerprint": draft.fingerprint,
         "reason": "",

@@ -10,6 +10,7 @@ from connectors.errors import FatalError, UsageError
 from connectors.ledger import lease, pages, reports, runs, visits
 from connectors.ledger.frontier import StoredFrontier
 from connectors.ledger.pack import to_ms
+from connectors.ledger.sending import Sending
 from connectors.ledger.writer import Writer
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Ledger:
         self._clock = clock
         self._stale_s = stale_s
         self._writer = Writer(url, now_ms=self._now, beat_s=beat_s)
+        self.sending = Sending(self._writer, self._now)
         self._frontiers: dict[int, StoredFrontier] = {}
         self._open: dict[int, Run] = {}
 
@@ -140,7 +142,7 @@ class Ledger:
     async def holds(self, run: Run) -> bool:
         """Say whether the lease is still ours."""
         try:
-            await self._write(run, lambda _: None)
+            await self._writer.call(lambda _: None, source=run.source_id)
         except FatalError:
             return False
         return True
@@ -225,7 +227,7 @@ class Ledger:
         await self._write(run, partial(pages.drop, run=run, uri=uri, rule=rule, detail=detail))
 
     async def repeated_blocks(self, run: Run) -> frozenset[int]:
-        """Return the blocks (unsigned 64-bit) that stand on most pages of this run; none for fewer than five pages."""
+        """Return the blocks (signed 64-bit) that stand on most pages of this run; none for fewer than five pages."""
         return await self._read(partial(reports.repeated_blocks, run=run))
 
     # -- what is said about it ----------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ class Ledger:
             after = chunk[-1].page_id
 
     async def blocks(self, run: Run, uri: str) -> tuple[int, ...]:
-        """Return the text blocks (unsigned 64-bit) of the page under a URI; none when there is no such page."""
+        """Return the text blocks (signed 64-bit) of the page under a URI; none when there is no such page."""
         return await self._read(partial(reports.blocks, run=run, uri=uri))
 
     async def failures(self, run: Run) -> list[Failure]:
@@ -304,8 +306,8 @@ class Ledger:
     async def _read(self, function: Callable[[Connection], T]) -> T:
         return await self._writer.call(function)
 
-    async def _write(self, run: Run, function: Callable[[Connection], T], *, synced: bool = False) -> T:
-        return await self._writer.call(function, source=run.source_id, synced=synced)
+    async def _write(self, run: Run, function: partial[T], *, synced: bool = False) -> T:
+        return await self._writer.write(function, source=run.source_id, synced=synced)
 
     def _forget(self, run: Run) -> None:
         self._writer.forget(run.source_id)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from connectors.models import Page
+    from connectors.models import Outgoing, Page
 
 Purpose = Literal["import", "sync", "retry", "verify"]
 Verdict = Literal["new", "changed", "unchanged", "duplicate", "held"]
@@ -137,6 +137,83 @@ class BatchRow:
     attempts: int
     calls: int
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchHead:
+    """A batch by its number, without its pages."""
+
+    id: int
+    number: int
+    pages: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchWork:
+    """A batch as delivery needs it.
+
+    Attributes:
+        pending: what is to be sent.
+        sent: versions whose arrival is unknown.
+        sent_boot, sent_tick: when the last call was intended, by the clock that counts since boot (ms).
+    """
+
+    id: int
+    number: int
+    method: str
+    stream_id: str
+    state: str
+    attempts: int
+    calls: int
+    pages: int
+    detail: str
+    pending: tuple[Outgoing, ...]
+    sent: tuple[int, ...]
+    sent_boot: str
+    sent_tick: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """A version that should be in the knowledge base, or may be.
+
+    Attributes:
+        key: hash of its normal text.
+        uri: the address in its ``Source:`` line.
+        items: the training items it was last seen as.
+    """
+
+    version_id: int
+    page_id: int
+    state: str
+    key: bytes
+    uri: str
+    boot: str
+    tick: int
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """A version that replaces another in place."""
+
+    page: Outgoing
+    elder: int
+    item_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A version that is to leave the knowledge base, and the items it is."""
+
+    version_id: int
+    page_id: int
+    uri: str
+    state: str
+    reason: str
+    items: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

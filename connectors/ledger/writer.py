@@ -8,6 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import bindparam, create_engine, event, select, update
@@ -15,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from connectors.errors import FatalError, IngestError
-from connectors.ledger import lease, schema
+from connectors.ledger import faults, lease, schema
 from connectors.ledger.migrate import migrate
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Writer:
     """
 
     def __init__(self, url: str, *, now_ms: Callable[[], int], beat_s: float = lease.BEAT_S) -> None:
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         self._now_ms = now_ms
         self._beat_s = beat_s
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
@@ -90,6 +91,14 @@ class Writer:
         call = _Call(function=function, source=source, synced=synced, loop=loop, future=loop.create_future())
         self._calls.put(call)
         result: T = await call.future
+        return result
+
+    async def write(self, function: partial[T], *, source: int, synced: bool = False) -> T:
+        """Run a ``partial`` of a named function under a source's lease; tests may kill us around and inside it."""
+        name = function.func.__name__
+        faults.reach(f"before {name}")
+        result: T = await self.call(partial(_and_then, function, f"in {name}"), source=source, synced=synced)
+        faults.reach(f"after {name}")
         return result
 
     def keep(self, source: int, token: str) -> None:
@@ -234,7 +243,14 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _engine(url: str) -> Engine:
+def _and_then(function: Callable[[Connection], T], place: str, connection: Connection) -> T:
+    result = function(connection)
+    faults.reach(place)
+    return result
+
+
+def open_engine(url: str) -> Engine:
+    """Return the engine of a ledger's URL; each connection is prepared for what the ledger promises."""
     if url.startswith(("postgresql://", "postgres://")):
         url = "postgresql+pg8000://" + url.partition("://")[2]
     try:

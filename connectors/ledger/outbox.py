@@ -1,0 +1,279 @@
+"""SQL of what is due to be sent: batches, and the states of the page versions in them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, func, select, update
+
+from connectors.ledger.pack import unpack_text
+from connectors.ledger.schema import batches, insert_id, items, pages, versions
+from connectors.ledger.transitions import after, before
+from connectors.ledger.values import BatchHead, BatchWork
+from connectors.models import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Update
+
+    from connectors.ledger.transitions import Event
+    from connectors.ledger.values import Run
+
+_OPEN = ("pending", "sent", "failed")
+_CUT_AT_MOST = 20_000
+_SEND = (
+    update(versions)
+    .where(versions.c.id == bindparam("version"), versions.c.state.in_(before("intend")))
+    .values(state=after("intend"), normal_hash=bindparam("hash"))
+)
+
+
+def tell(event: Event) -> Update:
+    """Return the statement that carries an event out, wherever the state allows it."""
+    return update(versions).where(versions.c.state.in_(before(event))).values(state=after(event))
+
+
+def cut(
+    connection: Connection, run: Run, *, most: int, max_bytes: int, method: str, final: bool, now: int
+) -> list[BatchHead]:
+    """Put pending versions into batches, in order; without ``final`` only full ones.
+
+    A version whose page has an older version in the knowledge base goes by PUT and stays out, unless that one came
+    back in several pieces: then the new one is stored first.
+    """
+    elder = versions.alias("elder")
+    pieces = select(func.count()).where(items.c.version_id == elder.c.id).scalar_subquery()
+    blocks = elder.c.state.in_(("sent", "delivered", "updating")) | and_(elder.c.state == "verified", pieces <= 1)
+    blocked = select(elder.c.id).where(elder.c.page_id == versions.c.page_id, elder.c.id != versions.c.id, blocks)
+    due = select(versions.c.id, versions.c.size).where(
+        versions.c.source_id == run.source_id,
+        versions.c.state == "pending",
+        versions.c.batch_id.is_(None),
+        ~blocked.exists(),
+    )
+    rows = connection.execute(due.order_by(versions.c.id).limit(_CUT_AT_MOST)).all()
+    heads = []
+    for part, full in _parts(rows, most=most, max_bytes=max_bytes):
+        if full or final:
+            heads.append(_new_batch(connection, run, part, method=method, stream_id=run.stream_id, now=now))
+    return heads
+
+
+def _parts(rows: Sequence[Any], *, most: int, max_bytes: int) -> list[tuple[list[Any], bool]]:
+    parts: list[tuple[list[Any], bool]] = []
+    part: list[Any] = []
+    size = 0
+    for row in rows:
+        if part and (len(part) >= most or size + row.size > max_bytes):
+            parts.append((part, True))
+            part, size = [], 0
+        part.append(row)
+        size += row.size
+    if part:
+        parts.append((part, len(part) >= most or size >= max_bytes))
+    return parts
+
+
+def _new_batch(
+    connection: Connection,
+    run: Run,
+    rows: Sequence[Any],
+    *,
+    method: str,
+    stream_id: str,
+    now: int,
+    parent: int | None = None,
+) -> BatchHead:
+    number = 1 + (
+        connection.execute(select(func.max(batches.c.number)).where(batches.c.run_id == run.id)).scalar() or 0
+    )
+    size = sum(row.size for row in rows)
+    values = {"source_id": run.source_id, "run_id": run.id, "number": number, "method": method, "stream_id": stream_id}
+    values |= {"state": "pending", "pages": len(rows), "bytes": size, "attempts": 0, "calls": 0, "detail": ""}
+    batch = insert_id(connection, batches, values | {"parent_id": parent, "created_at": now})
+    chosen = versions.c.id.in_([row.id for row in rows])
+    connection.execute(update(versions).where(chosen).values(batch_id=batch))
+    return BatchHead(id=batch, number=number, pages=len(rows), bytes=size)
+
+
+def adopt(connection: Connection, run: Run) -> list[BatchHead]:
+    """Make the open batches of earlier runs this run's own, and return every open one with something to do."""
+    held = select(versions.c.id).where(versions.c.batch_id == batches.c.id, versions.c.state.in_(("pending", "sent")))
+    mine = and_(batches.c.source_id == run.source_id, batches.c.state.in_(_OPEN))
+    connection.execute(update(batches).where(mine, ~held.exists()).values(state="delivered"))
+    rows = connection.execute(select(batches).where(mine).order_by(batches.c.id)).all()
+    heads = []
+    number = connection.execute(select(func.max(batches.c.number)).where(batches.c.run_id == run.id)).scalar() or 0
+    for row in rows:
+        values: dict[str, Any] = {"attempts": 0}
+        if row.state == "failed":
+            values["state"] = "sent" if _in_state(connection, row.id, "sent") else "pending"
+        if row.run_id != run.id:
+            number += 1
+            values |= {"run_id": run.id, "number": number}
+        connection.execute(update(batches).where(batches.c.id == row.id).values(values))
+        heads.append(BatchHead(id=row.id, number=values.get("number", row.number), pages=row.pages, bytes=row.bytes))
+    return heads
+
+
+def _in_state(connection: Connection, batch: int, state: str) -> list[int]:
+    query = select(versions.c.id).where(versions.c.batch_id == batch, versions.c.state == state)
+    return list(connection.execute(query.order_by(versions.c.id)).scalars())
+
+
+def load(connection: Connection, batch: int) -> BatchWork:
+    """Return a batch with the pages that are still to be sent and those whose arrival is unknown."""
+    row = connection.execute(select(batches).where(batches.c.id == batch)).one()
+    query = select(versions).where(versions.c.batch_id == batch, versions.c.state == "pending").order_by(versions.c.id)
+    return BatchWork(
+        id=row.id,
+        number=row.number,
+        method=row.method,
+        stream_id=row.stream_id,
+        state=row.state,
+        attempts=row.attempts,
+        calls=row.calls,
+        pages=row.pages,
+        detail=row.detail,
+        pending=tuple(outgoing(version) for version in connection.execute(query)),
+        sent=tuple(_in_state(connection, batch, "sent")),
+        sent_boot=row.sent_boot or "",
+        sent_tick=row.sent_tick or 0,
+    )
+
+
+def outgoing(version: Any) -> Outgoing:
+    """Read a version's row as the page that leaves us."""
+    return Outgoing(
+        version_id=version.id,
+        uri=version.uri,
+        title=version.title,
+        content=unpack_text(version.content),
+        metadata=json.loads(version.metadata),
+    )
+
+
+def mark_sent(
+    connection: Connection, batch: int, hashes: Mapping[int, bytes], *, boot: str, tick: int, now: int
+) -> set[int]:
+    """Record the intent to send, durable before the first byte leaves; return what may be sent."""
+    connection.execute(_SEND, [{"version": version, "hash": value} for version, value in hashes.items()])
+    values = {"state": "sent", "sent_at": now, "sent_boot": boot, "sent_tick": tick}
+    counted = {"attempts": batches.c.attempts + 1, "calls": batches.c.calls + 1}
+    connection.execute(update(batches).where(batches.c.id == batch).values(values | counted))
+    return set(_in_state(connection, batch, "sent"))
+
+
+def mark_delivered(connection: Connection, run: Run, batch: int, *, boot: str, tick: int, now: int) -> None:
+    """Record the documented success of a batch's call."""
+    row = connection.execute(select(batches.c.method).where(batches.c.id == batch)).one()
+    proof = {"delivered_run": run.id, "delivered_via": row.method, "delivered_boot": boot, "delivered_tick": tick}
+    connection.execute(tell("succeed").where(versions.c.batch_id == batch).values(proof))
+    _close_if_done(connection, batch, now=now)
+
+
+def mark_not_applied(connection: Connection, batch: int, *, detail: str, burned: bool) -> None:
+    """Record that a call surely had no effect."""
+    connection.execute(tell("not applied").where(versions.c.batch_id == batch))
+    drop_overtaken(connection, versions.c.batch_id == batch)
+    values: dict[str, Any] = {"state": "pending", "detail": detail}
+    if not burned:
+        values["attempts"] = batches.c.attempts - 1
+    connection.execute(update(batches).where(batches.c.id == batch).values(values))
+
+
+def note(connection: Connection, batch: int, *, detail: str) -> None:
+    """Keep what the last call answered."""
+    connection.execute(update(batches).where(batches.c.id == batch).values(detail=detail))
+
+
+def settle(
+    connection: Connection, run: Run, batch: int, found: Collection[int], *, boot: str, tick: int, now: int
+) -> int:
+    """Record what reading back showed of a batch whose outcome was unknown; the rest is due again.
+
+    Returns:
+        How many pages had arrived.
+    """
+    row = connection.execute(select(batches.c.method).where(batches.c.id == batch)).one()
+    proof = {"delivered_run": run.id, "delivered_via": row.method, "delivered_boot": boot, "delivered_tick": tick}
+    sent = _in_state(connection, batch, "sent")
+    arrived = [version for version in sent if version in found]
+    if arrived:
+        connection.execute(tell("found").where(versions.c.id.in_(arrived)).values(proof))
+    connection.execute(tell("not found").where(versions.c.batch_id == batch))
+    drop_overtaken(connection, versions.c.batch_id == batch)
+    connection.execute(update(batches).where(batches.c.id == batch).values(state="pending"))
+    _close_if_done(connection, batch, now=now)
+    return len(arrived)
+
+
+def _close_if_done(connection: Connection, batch: int, *, now: int) -> None:
+    still = select(versions.c.id).where(versions.c.batch_id == batch, versions.c.state.in_(("pending", "sent")))
+    if connection.execute(still.limit(1)).first() is None:
+        done = update(batches).where(batches.c.id == batch, batches.c.state.in_(("pending", "sent")))
+        connection.execute(done.values(state="delivered", ended_at=now))
+
+
+def drop_overtaken(connection: Connection, among: ColumnElement[bool]) -> None:
+    """Drop pending versions that are not their page's newest, or whose page is gone: nobody wants them any more."""
+    newest = select(pages.c.id).where(pages.c.version_id == versions.c.id, pages.c.state == "live")
+    overtaken = tell("supersede").where(among, versions.c.state == "pending", ~newest.exists())
+    connection.execute(overtaken.values(content=b"\x00", batch_id=None, closed_run=versions.c.run_id))
+
+
+def split(connection: Connection, run: Run, batch: int, *, detail: str, now: int) -> list[BatchHead]:
+    """Divide what a batch still has to send between two new ones."""
+    row = connection.execute(select(batches).where(batches.c.id == batch)).one()
+    query = select(versions.c.id, versions.c.size).where(versions.c.batch_id == batch, versions.c.state == "pending")
+    rows = connection.execute(query.order_by(versions.c.id)).all()
+    half = (len(rows) + 1) // 2
+    heads = [
+        _new_batch(connection, run, part, method=row.method, stream_id=row.stream_id, parent=batch, now=now)
+        for part in (rows[:half], rows[half:])
+        if part
+    ]
+    closed = {"state": "split", "detail": detail, "ended_at": now}
+    connection.execute(update(batches).where(batches.c.id == batch).values(closed))
+    return heads
+
+
+def quarantine(connection: Connection, batch: int, *, reason: str, now: int) -> None:
+    """Set the one page of a batch aside, with the server's words."""
+    connection.execute(tell("refused alone").where(versions.c.batch_id == batch).values(reason=reason))
+    closed = {"state": "failed", "detail": reason, "ended_at": now}
+    connection.execute(update(batches).where(batches.c.id == batch).values(closed))
+
+
+def fail(connection: Connection, batch: int, *, detail: str, now: int) -> None:
+    """Give a batch up for this run; `retry` or the next run takes it up."""
+    closed = {"state": "failed", "detail": detail, "ended_at": now}
+    connection.execute(update(batches).where(batches.c.id == batch).values(closed))
+
+
+def promote_duplicates(connection: Connection, run: Run) -> int:
+    """Make a duplicate due on its own when the page whose text it had has another text now, or is gone."""
+    owner = pages.alias("owner")
+    query = (
+        select(pages.c.id, pages.c.text_hash, pages.c.version_id)
+        .join(owner, owner.c.id == pages.c.duplicate_of)
+        .where(pages.c.source_id == run.source_id, pages.c.state == "duplicate")
+        .where((owner.c.text_hash != pages.c.text_hash) | (owner.c.state != "live"))
+        .order_by(pages.c.id)
+    )
+    promoted = 0
+    for row in connection.execute(query).all():
+        living = select(pages.c.id).where(
+            pages.c.source_id == run.source_id, pages.c.text_hash == row.text_hash, pages.c.state == "live"
+        )
+        other = connection.execute(living.order_by(pages.c.id).limit(1)).scalar()
+        if other is not None:
+            connection.execute(update(pages).where(pages.c.id == row.id).values(duplicate_of=other))
+            continue
+        promoted += 1
+        connection.execute(tell("promote").where(versions.c.id == row.version_id))
+        news = {"state": "live", "duplicate_of": None, "verdict": "new", "verdict_run": run.id}
+        connection.execute(update(pages).where(pages.c.id == row.id).values(news))
+    return promoted
