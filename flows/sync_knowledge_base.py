@@ -1,5 +1,6 @@
 """Flow: the nightly sync of the sources in the sources file: adds, updates, removes."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ async def sync_source(name: str, kind: str, address: str) -> State[Any]:  # noqa
 )
 async def sync_knowledge_base(
     names: list[str] | None = None,
-    config: str = "sources.yaml",
+    config: str = "",
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a field of the run form
     credentials: str = "",
 ) -> State[Any]:
@@ -50,12 +51,14 @@ async def sync_knowledge_base(
 
     Args:
         names: Which sources. Empty: all of them.
-        config: The sources file, in the worker's working directory or an absolute path.
+        config: The sources file. Empty: PERSONA_INGEST_CONFIG of the worker, else sources.yaml in its working directory.
         dry_run: Say what would change; write and send nothing.
         credentials: Name of a block of type Persona credentials. Empty: the client secret of the worker's environment;
             without one the embedded knowledge base takes the pages.
     """
-    sources = chosen(Path(config), names or [], dry_run=dry_run)
+    sources = chosen(
+        Path(config or os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml"), names or [], dry_run=dry_run
+    )
     get_run_logger().info("%s sources: %s", len(sources), ", ".join(source.name for source in sources))
     summaries = []
     for source in sources:

@@ -49,3 +49,52 @@ def serve(frame: Frame, *, state: StateSettings, host: str, port: int) -> int:  
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_S)
     uvicorn.Server(config).run(sockets=[listening])
     return 0
+
+
+@click.command()
+@click.option("--stop", is_flag=True, help="End the local server and its worker.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default 4200, or any free one when that is taken.")
+@click.option("--workers", type=click.IntRange(1, 64), default=4, show_default=True, help="Flow runs at once.")
+@click.option(
+    "--open/--no-open", "browse", default=None, help="Open the nightly sync in the browser. Default: on a terminal."
+)
+@common
+def ui(frame: Frame, *, state: StateSettings, stop: bool, port: int | None, workers: int, browse: bool | None) -> int:
+    """Start the local Prefect server with its UI, the deployments and a worker; print its address.
+
+    \b
+    Examples:
+      persona-ingest ui
+      persona-ingest ui --port 4300 --no-open
+      persona-ingest ui --stop
+
+    A second start finds the first. `import` and `sync` use this server while it runs, and their runs are seen there.
+    The nightly sync reads sources.yaml of the folder where `ui` was started.
+    """
+    from flows import local_server, local_ui
+
+    folder = state.folder().absolute()
+    if stop:
+        ended = local_ui.stop(folder)
+        frame.say({"running": False, "stopped": ended})
+        click.echo("Ended." if ended else "No local server is running.", err=frame.as_json)
+        return 0
+    known = local_server.local_server(folder)
+    if not known:
+        click.echo("Starting Prefect (about half a minute, the first time longer) …", err=True)
+        known = local_ui.start(folder, port=port, workers=workers)
+    frame.say({"running": True, **known})
+    if not frame.as_json:
+        click.echo(f"Prefect UI     {known['ui_url']}")
+        click.echo(f"Nightly sync   {known['nightly_sync']}")
+        click.echo("Ends with      persona-ingest ui --stop")
+    _browse(known["nightly_sync"], browse)
+    return 0
+
+
+def _browse(address: str, wanted: bool | None) -> None:  # noqa: FBT001 - None: on a terminal
+    import sys
+    import webbrowser
+
+    if wanted or (wanted is None and sys.stdout.isatty()):
+        webbrowser.open(address)
