@@ -148,6 +148,8 @@ class Extracted:
 
     Attributes:
         pages: usually one; several for a document with chapters; none when ``problem`` or ``noindex`` says why.
+        drafts: ``pages`` as they would be sent, in the same order; made where the page was cleaned (the pool's
+            processes), so that the process that crawls does not pay for them.
         links: absolute URIs in normal form, in document order, once each, without ``rel=nofollow`` ones.
         canonical: the declared canonical URI in normal form; empty when absent or the page itself.
         problem: empty, or the rule under which the item is skipped: ``empty``, ``not-html``, ``too-deep``,
@@ -159,6 +161,7 @@ class Extracted:
     """
 
     pages: tuple[Page, ...] = ()
+    drafts: tuple[Draft, ...] = ()
     links: tuple[str, ...] = ()
     canonical: str = ""
     noindex: bool = False

@@ -11,7 +11,7 @@ import struct
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from connectors.models import CleaningRules, Extracted, Hints, Page, Resource
+from connectors.models import CleaningRules, Draft, Extracted, Hints, Page, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,9 +51,10 @@ def read_request(head: bytes, body: bytes) -> tuple[Resource, CleaningRules]:
 def answer(extracted: Extracted, *, retiring: bool = False) -> bytes:
     """Return the frame that carries ``extracted``; ``retiring`` asks the parent to send nothing more."""
     told: dict[str, Any] = {
-        item.name: getattr(extracted, item.name) for item in fields(extracted) if item.name != "pages"
+        item.name: getattr(extracted, item.name) for item in fields(extracted) if item.name not in {"pages", "drafts"}
     }
     told["pages"] = [[getattr(page, name) for name in _PAGE] for page in extracted.pages]
+    told["drafts"] = [[draft.content, draft.text_hash, draft.fingerprint] for draft in extracted.drafts]
     told["retiring"] = retiring
     head = _dump(told)
     if len(head) > MAX_ANSWER:
@@ -78,8 +79,10 @@ def read_answer(head: bytes | bytearray) -> tuple[Extracted, bool]:
 
 
 def _extracted(told: Mapping[str, Any]) -> Extracted:
+    pages = tuple(_page(dict(zip(_PAGE, row, strict=True))) for row in told["pages"])
     return Extracted(
-        pages=tuple(_page(dict(zip(_PAGE, row, strict=True))) for row in told["pages"]),
+        pages=pages,
+        drafts=tuple(_draft(page, row) for page, row in zip(pages, told["drafts"], strict=True)),
         links=_strings(told["links"]),
         canonical=_of(str, told["canonical"]),
         noindex=_of(bool, told["noindex"]),
@@ -101,6 +104,11 @@ def _page(told: Mapping[str, Any]) -> Page:
         blocks=tuple(_of(int, value) for value in told["blocks"]),
         weak=_of(bool, told["weak"]),
     )
+
+
+def _draft(page: Page, row: Any) -> Draft:
+    content, text_hash, fingerprint = _strings(row)
+    return Draft(page=page, content=content, text_hash=text_hash, fingerprint=fingerprint)
 
 
 def _strings(values: Any) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
         served = 0
         while (asked := _next(incoming)) is not None:
             _allow_cpu(wall_s)
-            extracted = work.extract(*wire.read_request(*asked))
+            extracted = work.drafted(*wire.read_request(*asked))
             served += 1
             wire_end.sendall(_answer(extracted, retiring=_worn(extracted, served, max_memory)))
 

@@ -164,7 +164,8 @@ class Collector:
         written = await self.pool.clean(dataclasses.replace(fetched, media_type="text/markdown"), self.rules)
         if len(written.pages) != 1:
             return extracted
-        return dataclasses.replace(extracted, pages=(_with_markdown(extracted.pages[0], written.pages[0]),))
+        page = _with_markdown(extracted.pages[0], written.pages[0])
+        return dataclasses.replace(extracted, pages=(page,), drafts=(tidy.draft(page, self.rules),))
 
     @staticmethod
     def _canonical(resource: Resource, extracted: Extracted) -> str:
@@ -187,9 +188,10 @@ class Collector:
             return
         another = canonical if canonical and _same_host(canonical, resource.uri) else ""
         hold = bool(another) or any(page.weak for page in extracted.pages)
-        drafts = [tidy.draft(page, self.rules) for page in extracted.pages]
         extracted = dataclasses.replace(extracted, canonical=another)
-        verdicts = await self.ledger.record(self.run, resource, extracted, drafts, config=self._config, hold=hold)
+        verdicts = await self.ledger.record(
+            self.run, resource, extracted, extracted.drafts, config=self._config, hold=hold
+        )
         self.progress.judged(verdicts)
         self.on_pages(sum(verdict in {"new", "changed"} for verdict in verdicts))
 
