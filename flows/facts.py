@@ -40,7 +40,7 @@ async def gather(run: IngestRun) -> Facts:
     facts = Facts(examples=dict(run.progress.examples))
     try:
         ledger, open_run = run.ledger, run.run
-        async for page in ledger.pages(open_run, news=True):
+        async for page in ledger.pages(open_run, only="brought"):
             facts.pages.append((page.title, page.uri, page.verdict))
             if len(facts.pages) >= MOST_LISTED:
                 break

@@ -16,7 +16,16 @@ def _in_order(schema: dict[str, Any]) -> None:
     """Put what everybody fills in first; Prefect's form follows ``position``."""
     properties: dict[str, Any] = schema["properties"]
     names = [name for name in _FIRST if name in properties] + [name for name in properties if name not in _FIRST]
-    schema["properties"] = {name: properties[name] | {"position": place} for place, name in enumerate(names)}
+    schema["properties"] = {name: _plain(properties[name]) | {"position": place} for place, name in enumerate(names)}
+
+
+def _plain(field: dict[str, Any]) -> dict[str, Any]:
+    """Show a number that may be absent as a field that may stay empty, not as a choice of types."""
+    kinds = [kind for kind in field.get("anyOf", ()) if kind.get("type") != "null"]
+    if len(kinds) != 1:
+        return field
+    kept = {key: value for key, value in field.items() if key not in {"anyOf", "default"}}
+    return {**kept, **kinds[0]}
 
 
 class Website(WebsiteSource):

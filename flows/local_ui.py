@@ -42,8 +42,8 @@ def start(state: Path, *, port: int | None, workers: int) -> dict[str, Any]:
     port = _port(port)
     address = f"http://127.0.0.1:{port}"
     settings = _settings(folder, address)
-    server = _background([sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-                         folder / "server.log", settings)  # fmt: skip
+    words = ["server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = _background([sys.executable, "-m", "prefect", *words], folder / "server.log", settings)
     try:
         _wait(server, f"{address}/api", folder / "server.log")
         local_server.keep_empty(folder)

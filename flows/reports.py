@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from connectors.pipeline.gaps import GapReport
     from connectors.pipeline.progress import Progress
     from flows.facts import Facts
 
 EXAMPLES = 3
 MOST_PROMPTS = 10
+MOST_OF_A_NAME = 60
 BAR = 40
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
@@ -29,8 +31,8 @@ def key_of(kind: str, name: str) -> str:
     Prefect allows lower-case letters, digits and dashes; two names that differ only in other signs keep two keys.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if slug != name.lower():
-        slug = f"{slug[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".strip("-")
+    if slug != name.lower() or len(slug) > MOST_OF_A_NAME:
+        slug = f"{slug[:MOST_OF_A_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}".strip("-")
     return f"{kind}-{slug}"
 
 
@@ -269,3 +271,26 @@ def overview(summaries: Sequence[Mapping[str, Any]]) -> str:
         name = escaped(str(summary["name"]))
         rows.append(f"| {name} | {summary['state']} | {numbers} | {summary.get('verified', '')} | {problem} |")
     return f"# {len(summaries)} sources\n\n" + "\n".join(rows) + "\n"
+
+
+def prompts_report(prompts: Sequence[str]) -> str:
+    """Return generated prompts, in Markdown."""
+    return f"# {len(prompts)} prompts\n\n" + "".join(f"- {escaped(prompt, longest=400)}\n" for prompt in prompts)
+
+
+def findings_report(found: Sequence[tuple[str, str]]) -> str:
+    """Return what was submitted for review, in Markdown."""
+    rows = [f"| {escaped(article)} | {escaped(note, longest=300)} |" for article, note in found]
+    return f"# {len(found)} findings for review\n\n| article | note |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def gaps_report(report: GapReport) -> str:
+    """Return content gaps, in Markdown: those asked most often first."""
+    rows = [
+        f"| {escaped(gap.topic)} | {gap.asked} | {gap.users} | {gap.reason} | {gap.standing} | "
+        f"{link(gap.uri, gap.uri) if gap.uri else ''} | {escaped(gap.questions[0])} |"
+        for gap in report.gaps
+    ]
+    head = f"# {len(report.gaps)} content gaps\n\nFrom {report.questions} questions in {report.chats} chats."
+    table = "| topic | asked | by | why | the source | page | first wording |\n|---|---|---|---|---|---|---|\n"
+    return f"{head}\n\n{table}" + "\n".join(rows) + "\n"

@@ -11,9 +11,10 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from connectors.errors import IngestError, UsageError
+from connectors.errors import IngestError
 from connectors.settings import AnySource
 from flows import reports, stages
+from flows.catalogue import chosen
 from flows.opening import opened
 
 
@@ -51,7 +52,7 @@ async def sync_knowledge_base(
 
     Args:
         names: Which sources. Empty: all of them.
-        config: The sources file. Empty: PERSONA_INGEST_CONFIG of the worker, else sources.yaml in its working directory.
+        config: The sources file. Empty: PERSONA_INGEST_CONFIG of the worker, else sources.yaml in its folder.
         dry_run: Say what would change; write and send nothing.
         credentials: Name of a block of type Persona credentials. Empty: the client secret of the worker's environment;
             without one the embedded knowledge base takes the pages.
@@ -67,22 +68,6 @@ async def sync_knowledge_base(
             break
     await acreate_markdown_artifact(markdown=reports.overview(summaries), key="nightly-sync", description="All sources")
     return _verdict(summaries)
-
-
-def chosen(config: Path, names: list[str], *, dry_run: bool) -> list[AnySource]:
-    """Return the sources of the file that were asked for, in the file's order.
-
-    Raises:
-        UsageError: the file has mistakes, or a name is not in it.
-    """
-    from connectors.sources.catalogue import load_catalogue
-
-    sources = load_catalogue(config)
-    known = {source.name for source in sources}
-    if unknown := [name for name in names if name not in known]:
-        raise UsageError(f"{config} has no source {unknown[0]!r}; it has {', '.join(sorted(known)) or 'none'}.")
-    picked = [source for source in sources if not names or source.name in names]
-    return [source.model_copy(update={"dry_run": True}) if dry_run else source for source in picked]
 
 
 async def _one(source: AnySource, credentials: str) -> dict[str, Any]:

@@ -12,8 +12,11 @@ from flows.options import source_of, source_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from connectors.pipeline.run import IngestRun, Purpose
     from connectors.settings import AnySource, PersonaSettings, StateSettings
+    from flows.session import Prefect
 
+SYNC_SOURCE = ("flows.sync_knowledge_base", "sync_source")
 FLOWS = {
     "website": ("flows.import_website", "import_website"),
     "documents": ("flows.import_documents", "import_documents"),
@@ -62,7 +65,7 @@ async def _import_all(
     summaries = []
     try:
         for source in sources:
-            summaries.append(await _import_one(frame, source, prefect, persona=persona, state=state))
+            summaries.append(await run_one(frame, source, prefect, persona=persona, state=state))
             if summaries[-1]["state"] == "stopped":
                 break
     finally:
@@ -70,16 +73,23 @@ async def _import_all(
     return joined(summaries)
 
 
-async def _import_one(
-    frame: Frame, source: AnySource, prefect: Any, *, persona: PersonaSettings, state: StateSettings
+async def run_one(
+    frame: Frame,
+    source: AnySource,
+    prefect: Prefect,
+    *,
+    persona: PersonaSettings,
+    state: StateSettings,
+    purpose: Purpose = "import",
 ) -> dict[str, Any]:
+    """Carry out one source's run with its display, while Prefect comes up beside it; returns its summary."""
     from connectors.pipeline.run import open_run
     from flows import console
     from flows.conductor import Conductor
     from flows.session import conduct, live_progress
 
     progress = live_progress()
-    run = await open_run(source, persona=persona, state=state, progress=progress)
+    run = await open_run(source, persona=persona, state=state, purpose=purpose, progress=progress)
     async with console.shown(run.name, progress) as say:
         say(
             f"Importing {console.safe(run.name)} into {console.safe(run.where)}" + (" (resumed)" if run.resumed else "")
@@ -87,14 +97,22 @@ async def _import_one(
         run.start()
         prefect.begin(after=lambda: progress.done > 0)
         conductor = Conductor(run)
-        shown = {"source": shown_parameters(source)}
-        summary = await conduct(conductor, prefect, flow=FLOWS[run.kind], parameters=shown, say=say)
+        flow, shown = flow_of(source, run, purpose)
+        summary = await conduct(conductor, prefect, flow=flow, parameters=shown, say=say)
     if prefect.problem:
         say(f"The run is complete without Prefect: {console.safe(prefect.problem)}")
     if not frame.as_json:
         click.echo(console.summary(summary, examples=progress.examples, where=run.where, prompts=conductor.prompts))
         click.echo(console.next_steps(summary))
     return summary
+
+
+def flow_of(source: AnySource, run: IngestRun, purpose: Purpose) -> tuple[tuple[str, str], dict[str, Any]]:
+    """Return the flow that tells of a run, and the parameters it is shown with."""
+    shown = shown_parameters(source)
+    if purpose == "import" and run.kind in FLOWS:
+        return FLOWS[run.kind], {"source": shown}
+    return SYNC_SOURCE, {"name": run.name, "kind": run.kind, "address": str(shown[run.kind])}
 
 
 def shown_parameters(source: AnySource) -> dict[str, Any]:

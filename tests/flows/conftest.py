@@ -1,4 +1,4 @@
-"""What the tests of the flows share: a run whose stages do almost nothing, and (once a session) a real Prefect server."""
+"""What the tests of the flows share: a run whose stages do almost nothing, and a real Prefect server."""
 
 from __future__ import annotations
 

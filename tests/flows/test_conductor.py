@@ -11,7 +11,17 @@ from flows.conductor import Conductor
 async def test_without_a_follower_every_stage_is_carried_out_once_and_in_order(small_run):
     run = small_run()
     summary = await Conductor(run).start()
-    assert run.told == ["collect", "deliver 1", "deliver 2", "deliver 3", "verify", "prompts", "review", "finish", "close"]
+    assert run.told == [
+        "collect",
+        "deliver 1",
+        "deliver 2",
+        "deliver 3",
+        "verify",
+        "prompts",
+        "review",
+        "finish",
+        "close",
+    ]
     assert summary["state"] == "completed"
 
 

@@ -1,0 +1,117 @@
+"""The command `sync`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flows.commands.frame import Frame, common, persona_settings
+from flows.commands.imports import EXIT_CODES, joined
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.settings import AnySource, PersonaSettings, StateSettings
+
+
+@click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--config", type=click.Path(path_type=Path), help="The sources file. Default: sources.yaml here.")
+@click.option("--check", "only_check", is_flag=True, help="Only read the sources file and say what is wrong with it.")
+@click.option("--dry-run", is_flag=True, help="Say what would change; write and send nothing.")
+@click.option("--approve", metavar="RUN", help="Carry out what a guarded sync waits for.")
+@click.option("--reject", metavar="RUN", help="Leave what a guarded sync waits for as it is.")
+@common
+def sync(
+    frame: Frame,
+    names: tuple[str, ...],
+    *,
+    state: StateSettings,
+    config: Path | None,
+    only_check: bool,
+    dry_run: bool,
+    approve: str | None,
+    reject: str | None,
+) -> int:
+    """Bring the knowledge base up to date with the sources of sources.yaml: add, update, remove.
+
+    \b
+    Examples:
+      persona-ingest sync
+      persona-ingest sync handbook website --dry-run
+      persona-ingest sync --check --config /etc/persona/sources.yaml
+      persona-ingest sync --approve 12
+
+    A sync that would remove or halve too much at once changes nothing, prints the list and exits with 4.
+    """
+    import asyncio
+
+    from connectors.errors import UsageError
+
+    if approve and reject:
+        raise UsageError("Give --approve or --reject, not both.")
+    if approve or reject:
+        return _decide(frame, approve or reject or "", state=state, yes=bool(approve))
+    file = config or Path(os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml")
+    sources = _chosen(file, names, dry_run=dry_run)
+    if only_check:
+        frame.say(
+            {"sources": [source.model_dump(mode="json", by_alias=True, exclude_defaults=True) for source in sources]}
+        )
+        if not frame.as_json:
+            click.echo(f"{file} is right: {len(sources)} sources: {', '.join(source.name for source in sources)}")
+        return 0
+    result = asyncio.run(_sync_all(frame, sources, persona=persona_settings(), state=state))
+    frame.say(result)
+    return EXIT_CODES[result["state"]]
+
+
+def _chosen(config: Path, names: Sequence[str], *, dry_run: bool) -> list[AnySource]:
+    from flows.catalogue import chosen
+
+    return chosen(config, names, dry_run=dry_run)
+
+
+async def _sync_all(
+    frame: Frame, sources: Sequence[AnySource], *, persona: PersonaSettings, state: StateSettings
+) -> dict[str, Any]:
+    from connectors.errors import FatalError, IngestError
+    from flows.commands.imports import run_one
+    from flows.session import Prefect
+
+    prefect = Prefect(state.folder().absolute(), debug=frame.debug)
+    summaries: list[dict[str, Any]] = []
+    try:
+        for source in sources:
+            try:
+                summary = await run_one(frame, source, prefect, persona=persona, state=state, purpose="sync")
+            except FatalError:
+                raise
+            except IngestError as error:
+                click.echo(f"persona-ingest: {source.name}: {error}", err=True)
+                summary = {"name": source.name, "state": "failed", "problems": [str(error)]}
+            summaries.append(summary)
+            if summary["state"] == "stopped":
+                break
+    finally:
+        await prefect.end()
+    return joined(summaries)
+
+
+def _decide(frame: Frame, run: str, *, state: StateSettings, yes: bool) -> int:
+    import asyncio
+
+    from connectors.errors import UsageError
+    from connectors.pipeline import operate
+
+    decide = getattr(operate, "approve" if yes else "reject", None)
+    if decide is None or not run.isdigit():
+        raise UsageError(f"{run!r} is no run that waits for approval; `persona-ingest status` lists those that do.")
+    result = asyncio.run(decide(int(run), persona=persona_settings(), state=state))
+    frame.say(result)
+    if not frame.as_json:
+        click.echo(f"Run {run} is {'approved' if yes else 'rejected'}.")
+    return 0

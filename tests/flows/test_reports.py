@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from connectors.pipeline.progress import Progress
+from flows import notices, reports
+from flows.facts import Facts
+
+
+def summary(**changes):
+    return {
+        "name": "docs.example.org",
+        "kind": "website",
+        "run": "7",
+        "where": "the embedded knowledge base",
+        "state": "completed",
+        "urls": {
+            "discovered": 10,
+            "fetched": 6,
+            "not_modified": 1,
+            "skipped": {"robots": 2},
+            "failed": {"http-404": 1},
+        },
+        "pages": {"new": 5, "changed": 1, "unchanged": 0, "vanished": 0},
+        "delivered": {"stored": 5, "streamed": 0, "updated": 1, "deleted": 0},
+        "batches": {"delivered": 1, "failed": 0, "pending": 0},
+        "verified": 6,
+        "quarantined": 0,
+        "prompts": 0,
+        "reviewed": 0,
+        "seconds": {"total": 3.0, "crawl": 2.0, "deliver": 0.5},
+        "problems": [],
+    } | changes
+
+
+def test_the_report_balances_its_urls():
+    text = reports.report(summary(), Facts(), prompts=[])
+    assert "10 discovered = 6 fetched + 1 not modified + 2 skipped + 1 failed" in text
+
+
+def test_added_pages_are_listed_with_links_and_the_rest_is_counted():
+    facts = Facts(pages=[("Install", "https://docs.example.org/install", "new")])
+    text = reports.report(summary(), facts, prompts=[])
+    assert "## Added: 5" in text
+    assert "[Install](https://docs.example.org/install)" in text
+    assert "and 4 more" in text
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[click](javascript:alert(1))",
+        "a | b\n# no heading\n| c |",
+        "![](http://evil.example/x.png)",
+        "\x1b[31mred\x1b[0m \u202egnp.exe",
+        "`code` ~~x~~ **b** &lt;i&gt;",
+    ],
+)
+def test_a_hostile_title_stays_words(title):
+    facts = Facts(pages=[(title, "https://docs.example.org/x", "new")], failures=[("https://e.org/", "timeout", title)])
+    text = reports.report(summary(problems=[title]), facts, prompts=[title])
+    assert "<script" not in text
+    assert "<img" not in text
+    assert not re.search(r"(?<!\\)\]\(javascript", text)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\n# no heading" not in text
+
+
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"])
+def test_only_web_addresses_become_links(uri):
+    assert "](" not in reports.link("x", uri).replace(r"\]\(", "")
+
+
+def test_an_address_cannot_end_its_link_early():
+    made = reports.link("x", "https://e.org/a) [b](javascript:alert(1)")
+    assert made.count("](") == 1
+    assert " " not in made.partition("](")[2]
+
+
+@pytest.mark.parametrize("name", ["docs.example.org/a", "Docs", "ünïcode", "a--b", "x" * 200])
+def test_keys_are_what_prefect_allows(name):
+    key = reports.key_of("report", name)
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key)
+    assert len(key) < 100
+
+
+def test_names_that_differ_in_signs_only_keep_their_own_history():
+    assert reports.key_of("report", "a.b") != reports.key_of("report", "a/b")
+    assert reports.key_of("report", "a.b") == reports.key_of("report", "a.b")
+
+
+def test_progress_ends_at_100_and_not_before():
+    progress = Progress(stage="crawling", discovered=10, read=10, delivered=10)
+    assert reports.progress_percent(progress) < 100
+    progress.stage = "done"
+    assert reports.progress_percent(progress) == 100
+
+
+def test_the_history_is_drawn_when_there_is_one():
+    nights = [{"day": f"2026-01-{day:02d}", "pages": 100, "changes": day, "failures": 0} for day in (1, 2, 3)]
+    text = reports.report(summary(), Facts(nights=nights), prompts=[])
+    assert "The last 3 runs" in text
+    assert reports.sparkline([0, 5, 10]) == "▁▅█"
+
+
+@pytest.mark.parametrize(
+    ("changes", "events"),
+    [
+        ({}, ["sync.finished"]),
+        ({"delivered": {"deleted": 3}}, ["sync.finished", "pages.removed"]),
+        ({"state": "failed", "batches": {"failed": 1}}, ["sync.finished", "delivery.failed"]),
+        ({"state": "stopped", "problems": ["the secret is wrong"]}, ["delivery.failed"]),
+        ({"state": "stopped"}, []),
+        ({"state": "awaiting-approval"}, ["approval.needed"]),
+    ],
+)
+def test_a_run_is_worth_these_events(changes, events):
+    assert [name for name, _ in notices.of(summary(**changes))] == events
