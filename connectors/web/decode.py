@@ -107,35 +107,40 @@ class _Brotli:
 
 
 class _Zstd:
-    """zstd, frame after frame; the reader pulls, so the bytes wait in a small buffer of ours."""
+    """zstd, frame after frame.
+
+    The library's streaming object has no bound on its output, so it is fed little: a block is four bytes at least and
+    128 kB at most, which makes 8 MB the most that one step can give.
+    """
+
+    _STEP = 256
 
     def __init__(self) -> None:
         import zstandard
 
         self._error = zstandard.ZstdError
-        self._inner = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT)
-        self._raw: list[bytes] = []
+        self._maker = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT)
+        self._inner = self._maker.decompressobj()
+        self._started = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        # The library's streaming object has no bound on its output, only its reader has: so decode when all is here.
-        # The raw bytes are capped by the caller.
-        self._raw.append(data)
-        yield from ()
-
-    def drain(self) -> Iterator[bytes]:
-        import io
-
-        raw = b"".join(self._raw)
-        self._raw = []
-        try:
-            with self._inner.stream_reader(io.BytesIO(raw), read_size=_PIECE, read_across_frames=True) as reader:
-                while piece := reader.read(_PIECE):
+        view = memoryview(data)
+        for at in range(0, len(view), self._STEP):
+            rest = bytes(view[at : at + self._STEP])
+            while rest:
+                if self._inner.eof:
+                    self._inner = self._maker.decompressobj()
+                self._started = True
+                try:
+                    piece = self._inner.decompress(rest)
+                except self._error as error:
+                    raise DecodeError(f"the compressed body is damaged ({error})") from error
+                rest = self._inner.unused_data if self._inner.eof else b""
+                if piece:
                     yield piece
-        except self._error as error:
-            raise DecodeError(f"the compressed body is damaged ({error})") from error
 
     def finished(self) -> bool:
-        return True
+        return bool(self._inner.eof) or not self._started
 
 
 def layers_of(content_encoding: str) -> tuple[str, ...]:
@@ -187,15 +192,12 @@ class BoundedDecoder:
             self._count(piece)
             yield piece
 
-    def finish(self) -> Iterator[bytes]:
-        """Yield what the decoders still hold; the body has ended."""
-        for depth, layer in enumerate(self._layers):
-            if isinstance(layer, _Zstd):
-                for piece in layer.drain():
-                    self._pass(depth, len(piece))
-                    for inner in self._through(piece, depth + 1):
-                        self._count(inner)
-                        yield inner
+    def finish(self) -> None:
+        """Check that nothing is missing; the body has ended.
+
+        Raises:
+            DecodeError: a coded stream ends too early.
+        """
         if not all(layer.finished() for layer in self._layers):
             raise DecodeError("the compressed body ends too early")
 

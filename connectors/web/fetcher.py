@@ -314,7 +314,7 @@ class Fetcher:
                 spent = monotonic() - began
                 if spent > self.limits.rate_after_s and decoder.raw < self.limits.min_rate * spent:
                     raise httpx.ReadTimeout("it sends too slowly")
-            pieces.extend(decoder.finish())
+            decoder.finish()
         except TooLargeError:
             if not ask.cut:
                 raise

@@ -64,11 +64,22 @@ class AddressBook:
     Args:
         allowed: URLs or origins that the operator named: their exact host and port may be anywhere.
         resolver: how names become addresses; tests bring their own.
+        public: which addresses anybody may dial; tests have no others than loopback.
+        again_s: how long a decision holds.
     """
 
-    def __init__(self, allowed: Iterable[str] = (), *, resolver: Resolver = resolve) -> None:
+    def __init__(
+        self,
+        allowed: Iterable[str] = (),
+        *,
+        resolver: Resolver = resolve,
+        public: Callable[[str], bool] = is_public,
+        again_s: float = RESOLVE_AGAIN_S,
+    ) -> None:
         self._allowed = {_place(form) for url in allowed if (form := urls.normalise(url))}
         self._resolver = resolver
+        self._public = public
+        self._again_s = again_s
         self._known: dict[tuple[str, int], tuple[float, list[str]]] = {}
         self._asking: dict[tuple[str, int], asyncio.Lock] = {}
         self._dialable: set[tuple[str, int]] = set()
@@ -86,11 +97,11 @@ class AddressBook:
         """
         key = (host, port)
         cached = self._known.get(key)
-        if cached is not None and monotonic() - cached[0] < RESOLVE_AGAIN_S:
+        if cached is not None and monotonic() - cached[0] < self._again_s:
             return cached[1]
         async with self._asking.setdefault(key, asyncio.Lock()):
             cached = self._known.get(key)
-            if cached is not None and monotonic() - cached[0] < RESOLVE_AGAIN_S:
+            if cached is not None and monotonic() - cached[0] < self._again_s:
                 return cached[1]
             found = await self._decide(host, port)
         self._asking.pop(key, None)
@@ -107,7 +118,7 @@ class AddressBook:
         if (host, port) in self._allowed:
             return found
         for address in found:
-            if not is_public(address):
+            if not self._public(address):
                 raise GuardError(f"{host} is {address}, which is no public address, and it is not one you named")
         return found
 
@@ -355,8 +366,7 @@ class _CappedBody(httpx.AsyncByteStream):
             async for chunk in cast("httpx.AsyncByteStream", self._answer.stream):
                 for piece in decoder.feed(chunk):
                     yield piece
-            for piece in decoder.finish():
-                yield piece
+            decoder.finish()
         except (DecodeError, TooLargeError) as error:
             raise httpx.DecodingError(str(error)) from error
 

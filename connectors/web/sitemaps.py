@@ -16,6 +16,9 @@ MAX_SITEMAP_BYTES = 50 * 1024 * 1024
 MAX_SITEMAPS = 2_000
 MAX_DEPTH = 3
 _TEXT_LINE = re.compile(r"https?://\S+", re.IGNORECASE)
+_BARE_AMPERSAND = re.compile(rb"&(?!(?:[A-Za-z]{1,10}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)")
+_ROOTS = frozenset({"urlset", "sitemapindex", "rss", "feed", "rdf"})
+_MAX_NESTING = 50
 _GZIP = b"\x1f\x8b"
 
 
@@ -66,13 +69,17 @@ def parse(body: bytes, *, base: str) -> Sitemap:
 
 
 def _parse_text(body: bytes, base: str) -> Sitemap:
-    lines = body.decode("utf-8", "replace").splitlines()
+    lines = body.decode("utf-8-sig", "replace").splitlines()
     found = dict.fromkeys(
         form for line in lines if _TEXT_LINE.fullmatch(line.strip()) and (form := urls.normalise(line.strip(), base))
     )
     return Sitemap(
         pages=tuple(Entry(uri=uri) for uri in found), problem="" if found or not body.strip() else "it lists no address"
     )
+
+
+class _NoSitemapError(Exception):
+    """What no sitemap is or has."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,12 +94,20 @@ class _Collector:
     location: str = ""
     modified: str = ""
 
+    def doctype(self, *_: object) -> None:
+        raise _NoSitemapError("it has a document type, which no sitemap needs")
+
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         name = _local(tag)
+        if not self.path and name not in _ROOTS:
+            raise _NoSitemapError(f"it is {name[:40]!r} and no sitemap")
+        if len(self.path) > _MAX_NESTING:
+            raise _NoSitemapError("it nests too deep")
         self.path.append(name)
         self.text = []
-        if name == "link" and attributes.get("href") and attributes.get("rel", "alternate") == "alternate":
-            self.location = self.location or attributes["href"]  # Atom
+        in_entry = len(self.path) > 1 and self.path[-2] == "entry"
+        if name == "link" and in_entry and attributes.get("rel", "alternate") == "alternate":
+            self.location = self.location or attributes.get("href", "")
 
     def data(self, data: str) -> None:
         self.text.append(data)
@@ -136,18 +151,20 @@ def _parse_xml(body: bytes, base: str) -> Sitemap:
         no_network=True,
         load_dtd=False,
         huge_tree=False,
-        recover=False,
+        recover=True,
     )
+    body = _BARE_AMPERSAND.sub(b"&amp;", body)  # the commonest mistake; a lenient parser would eat a parameter
     problem = ""
     try:
-        if b"<!DOCTYPE" in body[:4096] or b"<!ENTITY" in body:
-            problem = "it has a document type, which no sitemap needs"
-        else:
-            for at in range(0, len(body), 64 * 1024):
-                parser.feed(body[at : at + 64 * 1024])
-            parser.close()
+        for at in range(0, len(body), 64 * 1024):
+            parser.feed(body[at : at + 64 * 1024])
+        parser.close()
+    except _NoSitemapError as error:
+        problem = str(error)
     except etree.XMLSyntaxError as error:
         problem = f"it is no well-formed XML ({str(error)[:100]})"
+    if not problem and len(parser.feed_error_log):
+        problem = f"it is no well-formed XML ({str(parser.feed_error_log[0].message)[:100]})"
     return Sitemap(
         pages=tuple(Entry(uri=uri, modified=modified) for uri, modified in collector.pages.items()),
         sitemaps=tuple(collector.sitemaps),
