@@ -69,20 +69,29 @@ def video(value: str, *, duration: int) -> Media:
         NotMediaError: it is not base64, or not a video.
         DurationError: it is of another duration.
     """
-    data = decode(value)
-    if data[4:8] == b"ftyp":
-        seconds, height = _mp4(data)
-        media = Media(media_type="video/mp4", suffix="mp4", data=data, seconds=seconds, height=height)
-        if seconds is None:
-            raise NotMediaError("is no whole video: it has no movie header")
-    elif data[:4] == b"\x1a\x45\xdf\xa3":
-        kind = "webm" if b"webm" in data[:64] else "x-matroska"
-        media = Media(media_type=f"video/{kind}", suffix="webm" if kind == "webm" else "mkv", data=data)
-    else:
-        raise NotMediaError("is no video that is known here: send MP4, MOV or WebM")
+    media = film(decode(value))
     if media.seconds is not None and abs(media.seconds - duration) > TOLERANCE_S:
         raise DurationError(f"says {duration} s, but the video takes {media.seconds:.1f} s")
     return media
+
+
+def film(data: bytes) -> Media:
+    """Return what a video file's bytes are.
+
+    Raises:
+        NotMediaError: they are not a video.
+    """
+    if data[4:8] == b"ftyp":
+        seconds, height = _mp4(data)
+        if seconds is None:
+            raise NotMediaError("is no whole video: it has no movie header")
+        return Media(media_type="video/mp4", suffix="mp4", data=data, seconds=seconds, height=height)
+    if data[:4] == b"\x1a\x45\xdf\xa3":
+        webm = b"webm" in data[:64]
+        return Media(
+            media_type="video/webm" if webm else "video/x-matroska", suffix="webm" if webm else "mkv", data=data
+        )
+    raise NotMediaError("is no video that is known here: send MP4, MOV or WebM")
 
 
 class DurationError(ValueError):
