@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, func, insert, select, update
 
 from connectors.ledger.outbox import drop_overtaken, outgoing, tell
 from connectors.ledger.pack import unpack_text
-from connectors.ledger.schema import items, pages, sources, versions
+from connectors.ledger.schema import items, pages, probes, sources, versions
 from connectors.ledger.transitions import after, before
 from connectors.ledger.values import Holding, Removal, Update
 
@@ -153,6 +153,18 @@ def coverage(connection: Connection, run: Run) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def probed(connection: Connection, *, destination: str) -> float | None:
+    """Return the settling time that a probe taught us: a few times what it saw, and never less than a second."""
+    seen = connection.execute(select(probes.c.visible_s).where(probes.c.destination == destination)).scalar()
+    return None if seen is None else max(1.0, 3 * float(seen))
+
+
+def keep_probe(connection: Connection, *, destination: str, told: dict[str, Any]) -> None:
+    """Keep what a probe taught us; the last one counts."""
+    connection.execute(delete(probes).where(probes.c.destination == destination))
+    connection.execute(insert(probes).values(destination=destination, **told))
+
+
 # -- changes in place -------------------------------------------------------------------------------------------------
 
 
@@ -168,7 +180,10 @@ def updates(connection: Connection, run: Run, *, after_id: int, most: int) -> li
         .where(elder.c.state == "verified", one, versions.c.batch_id.is_(None), versions.c.id > after_id)
     )
     rows = connection.execute(query.order_by(versions.c.id, elder.c.id).limit(most)).all()
-    return [Update(page=outgoing(row), elder=row.elder_id, item_id=row.item_id, state=row.state) for row in rows]
+    newest = {row.id: row for row in rows}  # of several elders the last one
+    return [
+        Update(page=outgoing(row), elder=row.elder_id, item_id=row.item_id, state=row.state) for row in newest.values()
+    ]
 
 
 def waiting_for_proof(connection: Connection, run: Run) -> int:

@@ -101,20 +101,19 @@ def _new_batch(
 def adopt(connection: Connection, run: Run) -> list[BatchHead]:
     """Make the open batches of earlier runs this run's own, and return every open one with something to do."""
     held = select(versions.c.id).where(versions.c.batch_id == batches.c.id, versions.c.state.in_(("pending", "sent")))
-    mine = and_(batches.c.source_id == run.source_id, batches.c.state.in_(_OPEN))
-    connection.execute(update(batches).where(mine, ~held.exists()).values(state="delivered"))
-    rows = connection.execute(select(batches).where(mine).order_by(batches.c.id)).all()
+    mine = batches.c.source_id == run.source_id
+    emptied = update(batches).where(mine, batches.c.state.in_(("pending", "sent")), ~held.exists())
+    connection.execute(emptied.values(state="delivered"))
+    open_ones = select(batches).where(mine, batches.c.state.in_(_OPEN), held.exists()).order_by(batches.c.id)
     heads = []
     number = connection.execute(select(func.max(batches.c.number)).where(batches.c.run_id == run.id)).scalar() or 0
-    for row in rows:
-        values: dict[str, Any] = {"attempts": 0}
-        if row.state == "failed":
-            values["state"] = "sent" if _in_state(connection, row.id, "sent") else "pending"
-        if row.run_id != run.id:
-            number += 1
-            values |= {"run_id": run.id, "number": number}
-        connection.execute(update(batches).where(batches.c.id == row.id).values(values))
-        heads.append(BatchHead(id=row.id, number=values.get("number", row.number), pages=row.pages, bytes=row.bytes))
+    for row in connection.execute(open_ones).all():
+        own = row.run_id == run.id
+        number += not own
+        if not own:
+            taken = {"run_id": run.id, "number": number}
+            connection.execute(update(batches).where(batches.c.id == row.id).values(taken))
+        heads.append(BatchHead(id=row.id, number=row.number if own else number, pages=row.pages, bytes=row.bytes))
     return heads
 
 

@@ -21,6 +21,7 @@ from connectors.ledger.pack import (
     uri_hash,
 )
 from connectors.ledger.schema import holds, insert_id, pages, resources, versions
+from connectors.ledger.transitions import before
 from connectors.ledger.values import Held
 from connectors.models import sha256_hex
 
@@ -56,7 +57,6 @@ _TOUCH = (
     .values(resource_id=bindparam("resource"), seen_run=bindparam("run"), flags=bindparam("new_flags"))
     .values(blocks=bindparam("new_blocks"), gone_runs=0, absent_runs=0)
 )
-_UNSENT = ("pending", "duplicate", "quarantined")
 
 
 def same_bytes(
@@ -225,7 +225,7 @@ def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, sta
     """Store a version; versions of the page that never left us make way."""
     connection.execute(
         update(versions)
-        .where(versions.c.page_id == page_id, versions.c.state.in_(_UNSENT))
+        .where(versions.c.page_id == page_id, versions.c.state.in_(before("supersede")))
         .values(state="superseded", closed_run=run.id, content=b"\x00", batch_id=None)
     )
     content = plain(draft.content)

@@ -252,9 +252,8 @@ def status(connection: Connection, *, now: int, stale_s: float) -> list[SourceSt
 
 def sources_due(connection: Connection, *, destination: str, quarantined: str) -> list[str]:
     """Return the names of sources with open batches, pages to send, or pages in a quarantine that is to be tried."""
-    open_batches = select(batches.c.source_id).where(batches.c.state.in_(("pending", "sent", "failed")))
     unsettled = select(versions.c.source_id).where(versions.c.state.in_(("pending", "sent", "updating", "deleting")))
-    due = or_(sources.c.id.in_(open_batches), sources.c.id.in_(unsettled))
+    due: ColumnElement[bool] = sources.c.id.in_(unsettled)
     if quarantined:
         refused = select(versions.c.source_id).where(versions.c.state == "quarantined")
         named = refused.where(or_(versions.c.uri == quarantined, sources.c.name == quarantined)).correlate(sources)

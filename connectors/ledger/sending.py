@@ -130,6 +130,16 @@ class Sending:
         """Count the newest versions of live pages by state."""
         return await self._writer.call(partial(holdings.coverage, run=run))
 
+    async def probed(self, destination: str) -> float | None:
+        """Return the settling time that a probe of this knowledge base taught us."""
+        return await self._writer.call(partial(holdings.probed, destination=destination))
+
+    async def keep_probe(self, destination: str, *, returned: str, visible_s: float, largest_batch: int | None) -> None:
+        """Keep what a probe taught us."""
+        now = self._now()
+        told = {"returned": returned, "visible_s": visible_s, "largest_batch": largest_batch, "at": now}
+        await self._writer.call(partial(holdings.keep_probe, destination=destination, told=told))
+
     # -- changes ------------------------------------------------------------------------------------------------------
 
     async def updates(self, run: Run) -> AsyncIterator[Update]:

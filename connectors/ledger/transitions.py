@@ -66,7 +66,7 @@ TABLE: Final[dict[Event, tuple[frozenset[State], State]]] = {
     "replace": (frozenset({"delivered", "verified"}), "replaced"),
     "intend delete": (frozenset({"delivered", "verified", "deleting"}), "deleting"),
     "deleted": (frozenset({"deleting"}), "deleted"),
-    "supersede": (frozenset({"pending", "quarantined", "duplicate"}), "superseded"),
+    "supersede": (frozenset({"pending", "updating", "quarantined", "duplicate"}), "superseded"),
     "promote": (frozenset({"duplicate"}), "pending"),
 }
 """For each event: the states in which it may happen, and the state after it."""

@@ -1,0 +1,448 @@
+"""Delivers batches over an API without idempotency keys: no page lost, none twice, once everything is read back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from connectors.errors import FatalError, IngestError, RetryableError
+from connectors.extractors.tidy import normal
+from connectors.ledger import faults, lease, transitions
+from connectors.ledger.values import BatchHead
+from connectors.pipeline.breaker import Breaker
+from connectors.pipeline.changes import Changer, Changes
+from connectors.pipeline.matching import key_of
+from connectors.pipeline.reconcile import Coverage, Findings, Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from connectors.ledger import Ledger, Run
+    from connectors.ledger.values import BatchWork, Holding
+    from connectors.models import Outgoing
+    from connectors.persona.client import PersonaClient
+    from connectors.settings import DeliveryOptions
+
+__all__ = ["BatchHead", "BatchOutcome", "Changes", "Coverage", "Delivery"]
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES: Final = 900_000  # many a server takes no more than a megabyte
+IN_FLIGHT: Final = 4
+_FIRST_PAUSE_S: Final = 1.0
+_LONGEST_PAUSE_S: Final = 60.0
+_LONGEST_ASKED_S: Final = 900.0
+_PATIENCE_S: Final = 600.0
+_FENCE_S: Final = 10.0
+_ROUNDS: Final = 6
+_REFUSALS_THAT_MEAN_ALL: Final = 20
+_WAITS_OUT: Final = 2
+_TOO_LARGE: Final = 413
+
+BatchState = Literal["delivered", "failed", "quarantined"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOutcome:
+    """What became of a batch.
+
+    Attributes:
+        state: ``failed`` when something of it could not be delivered in this run; ``quarantined`` when all that
+            could not was refused for good.
+        calls: how many store or stream calls it took.
+        detail: the server's last words where something went wrong.
+    """
+
+    state: BatchState
+    pages: int
+    calls: int
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class _Effort:
+    """What was put into one batch so far: attempts, calls, calls without any answer, and answers of a broken API."""
+
+    tries: int = 0
+    calls: int = 0
+    silences: int = 0
+    faulted: int = 0
+
+
+class Delivery:
+    """Sends what is due, finds out what arrived, and makes the knowledge base equal to the ledger.
+
+    Args:
+        options: how batches are cut, and how long and how often is tried.
+        tick: seconds by the clock that counts since boot: what the settling time is measured by.
+        first_pause_s: the base of the full jitter between two attempts.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        persona: PersonaClient,
+        options: DeliveryOptions,
+        *,
+        tick: Callable[[], float] = lambda: lease.tick_ms() / 1000,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        rng: random.Random | None = None,
+        first_pause_s: float = _FIRST_PAUSE_S,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._ledger = ledger
+        self._sending = ledger.sending
+        self._persona = persona
+        self._options = options
+        self._tick = tick
+        self._sleep = sleep
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        self._first_pause_s = first_pause_s
+        self._settle_s: float | None = options.settle
+        self._most = options.batch_size
+        self._good_in_a_row = 0
+        self._ever_delivered = False
+        self._refused_alone = 0
+        self._given: set[int] = set()
+        self._first_seen: dict[int, float] = {}
+        self._breaker = Breaker(patience_s=patience_s, first_pause_s=first_pause_s * 5, sleep=sleep, now=tick)
+        self._reconciler = Reconciler(ledger, persona, pause=self._pause)
+        self._changer = Changer(ledger, persona, attempt=self._repeat, prove=self._confirm)
+
+    # -- batches ------------------------------------------------------------------------------------------------------
+
+    async def cut(self, run: Run, *, final: bool) -> list[BatchHead]:
+        """Cut what is pending into batches; the open ones of earlier runs come first. Each is returned once."""
+        if final:
+            await self._sending.promote_duplicates(run)
+        heads = [head for head in await self._sending.adopt(run) if head.id not in self._given] if final else []
+        if not self._given and not final:
+            heads = await self._sending.adopt(run)
+        heads += await self._sending.cut(
+            run, most=self._most, max_bytes=MOST_BYTES, method=self._options.delivery, final=final
+        )
+        self._given.update(head.id for head in heads)
+        return heads
+
+    async def due(self, run: Run) -> list[BatchHead]:
+        """Return everything that is to be settled or sent, as batches."""
+        self._given.clear()
+        return await self.cut(run, final=True)
+
+    async def deliver(self, run: Run, batch_id: int) -> BatchOutcome:
+        """Send one batch until it is delivered, refused or given up for this run.
+
+        Raises:
+            FatalError: the API refuses us, or the state cannot be written.
+        """
+        effort = _Effort()
+        while True:
+            work = await self._sending.load(batch_id)
+            if work.sent:
+                problem = await self._settle(run, work)
+                if problem:
+                    return await self._give_up(run, work, effort, problem)
+                continue
+            over = await self._over(run, work, effort) or await self._attempt(run, work, effort)
+            if over is not None:
+                return over
+
+    async def _over(self, run: Run, work: BatchWork, effort: _Effort) -> BatchOutcome | None:
+        """Say what became of the batch if nothing more is to be tried with it as a whole."""
+        if not work.pending:
+            return BatchOutcome(state="delivered", pages=work.pages, calls=effort.calls)
+        if effort.silences >= _WAITS_OUT and len(work.pending) > 1:
+            return await self._divide(run, work, effort, work.detail)
+        if effort.tries >= self._options.attempts:
+            if effort.faulted >= self._options.attempts and self._ever_delivered and len(work.pending) > 1:
+                return await self._divide(run, work, effort, work.detail)  # one page of it may be what breaks the API
+            return await self._give_up(run, work, effort, work.detail)
+        if not await self._breaker.admit():
+            return await self._give_up(run, work, effort, f"The API seems to be down. {work.detail}".strip())
+        return None
+
+    async def _attempt(self, run: Run, work: BatchWork, effort: _Effort) -> BatchOutcome | None:
+        """Make one call and record what its answer proves; None when the batch goes on."""
+        effort.tries += 1
+        effort.calls += 1
+        error = await self._send(run, work)
+        means = transitions.meaning(error)
+        if error is None:
+            self._went_well()
+            await self._sending.mark_delivered(run, work.id)
+            return None
+        if means in {"stop", "refused"}:
+            self._breaker.answered()
+            if means == "refused":
+                return await self._refused(run, work, effort, error)
+            await self._sending.mark_not_applied(run, work.id, detail=str(error), burned=False)
+            raise FatalError(str(error)) from error
+        self._breaker.unclear()
+        if means == "not applied":
+            await self._sending.mark_not_applied(run, work.id, detail=str(error))
+        else:
+            await self._sending.note(run, work.id, str(error))
+            self._learn_from_silence(error, effort, pages=len(work.pending))
+        await self._pause(effort.tries, getattr(error, "retry_after_s", None))
+        return None
+
+    async def _send(self, run: Run, work: BatchWork) -> IngestError | None:
+        """Record the intent, make the call, and return what it answered; None is the documented success."""
+        began = self._tick()
+        hashes = {page.version_id: key_of(normal(page.content)) for page in work.pending}
+        allowed = await self._sending.mark_sent(run, work.id, hashes)
+        pages = [page for page in work.pending if page.version_id in allowed]
+        if not pages:
+            return None
+        if self._tick() - began > _FENCE_S and not await self._ledger.holds(run):
+            raise FatalError("This process stood still so long that another one took its source over; it stops here.")
+        faults.reach("call")
+        try:
+            await self._call(work, pages)
+        except IngestError as error:
+            faults.reach("answer")
+            return error
+        faults.reach("answer")
+        return None
+
+    async def _call(self, work: BatchWork, pages: Sequence[Outgoing]) -> None:
+        if work.method == "stream":
+            await self._persona.stream_pages(work.stream_id, pages)
+        else:
+            await self._persona.store_pages(pages)
+
+    async def _settle(self, run: Run, work: BatchWork) -> str:
+        """Wait until a call that was not answered clearly can show no more, and read what arrived.
+
+        Returns:
+            Why that could not be found out; empty when it was.
+        """
+        await self._wait_until_settled(run, work.id, boot=work.sent_boot, tick_ms=work.sent_tick)
+        try:
+            found = await self._reconciler.compare(run)
+        except RetryableError as error:
+            return f"Whether it arrived is unknown: {error}"
+        await self._sending.settle(run, work.id, set(found.seen))
+        return ""
+
+    async def _refused(self, run: Run, work: BatchWork, effort: _Effort, error: IngestError) -> BatchOutcome:
+        """Find out what of a refused batch was stored all the same, and divide the rest."""
+        reason = str(error)
+        if len(work.pending) == 1:
+            self._refused_alone += 1
+            await self._sending.quarantine(run, work.id, reason=reason)
+            if self._refused_alone >= _REFUSALS_THAT_MEAN_ALL and not self._ever_delivered:
+                raise FatalError(f"The API refuses every page. Its last words: {reason}")
+            return BatchOutcome(state="quarantined", pages=work.pages, calls=effort.calls, detail=reason)
+        if getattr(error, "status", None) == _TOO_LARGE:
+            self._most = max(1, min(self._most, len(work.pending) // 2))
+        try:
+            found = await self._reconciler.compare(run)
+        except RetryableError as problem:
+            return await self._give_up(run, work, effort, f"{reason} Whether a part arrived is unknown: {problem}")
+        await self._sending.settle(run, work.id, set(found.seen))
+        return await self._divide(run, await self._sending.load(work.id), effort, reason)
+
+    async def _divide(self, run: Run, work: BatchWork, effort: _Effort, reason: str) -> BatchOutcome:
+        if not work.pending:
+            return BatchOutcome(state="delivered", pages=work.pages, calls=effort.calls)
+        heads = await self._sending.split(run, work.id, detail=reason)
+        self._given.update(head.id for head in heads)
+        parts = [await self.deliver(run, head.id) for head in heads]
+        calls = effort.calls + sum(part.calls for part in parts)
+        bad = [part for part in parts if part.state != "delivered"]
+        if not bad:
+            return BatchOutcome(state="delivered", pages=work.pages, calls=calls)
+        state: BatchState = "failed" if any(part.state == "failed" for part in bad) else "quarantined"
+        return BatchOutcome(state=state, pages=work.pages, calls=calls, detail=bad[-1].detail)
+
+    async def _give_up(self, run: Run, work: BatchWork, effort: _Effort, detail: str) -> BatchOutcome:
+        await self._sending.fail(run, work.id, detail=detail)
+        log.warning("Batch %s was not delivered: %s", work.number, detail)
+        return BatchOutcome(state="failed", pages=work.pages, calls=effort.calls, detail=detail)
+
+    def _went_well(self) -> None:
+        self._breaker.answered()
+        self._ever_delivered = True
+        self._good_in_a_row += 1
+        if self._most < self._options.batch_size and self._good_in_a_row >= IN_FLIGHT * 2:
+            self._most = min(self._options.batch_size, self._most * 2)
+            self._good_in_a_row = 0
+
+    def _learn_from_silence(self, error: IngestError, effort: _Effort, *, pages: int) -> None:
+        """Count a call that no answer came to: perhaps the batch is too big, so the next ones are smaller."""
+        self._good_in_a_row = 0
+        if getattr(error, "status", None) is None:
+            effort.silences += 1
+            if self._ever_delivered:
+                self._most = max(1, min(self._most, (pages + 1) // 2))
+        else:
+            effort.faulted += 1
+
+    # -- changes and verification -------------------------------------------------------------------------------------
+
+    async def change(self, run: Run, *, complete: bool = False, approved: bool = False) -> Changes:
+        """Update changed pages in place and delete vanished ones, as far as the evidence and the guards allow.
+
+        Args:
+            complete: this run saw the whole source.
+            approved: a person agreed to what a guard held back.
+        """
+        return await self._changer.change(run, complete=complete, approved=approved)
+
+    async def verify(self, run: Run, *, repair: bool | None = None) -> Coverage:
+        """Read everything back; every page of the source should be there exactly once.
+
+        Args:
+            repair: None (the end of a run) sends again what is missing and deletes surplus copies; True also undoes
+                what somebody changed in our items; False only looks.
+
+        Raises:
+            RetryableError: the training data cannot be read.
+            FatalError: the API refuses us.
+        """
+        if repair is False:
+            return await self._look(run)
+        swept = missing = left = 0
+        found = Findings()
+        await self._settling_s(run)
+        for round_number in range(_ROUNDS):
+            await self._drain(run, again=round_number == 0)
+            found = await self._reconciler.compare(run)
+            await self._accept(run, found)
+            done = await self._changer.sweep(found.surplus)
+            swept, left = swept + done, len(found.surplus) - done
+            if repair:
+                await self._changer.restore(run, found.changed)
+            await self._changer.remove(run)
+            late, lost = self._by_age(found.missing)
+            if lost:
+                missing += len(lost)
+                await self._sending.lose(run, [holding.version_id for holding in lost])
+            if late:
+                await self._wait_for(run, late)
+            if not late and not lost and not left and not await self._more_to_send(run):
+                break
+        return await self._coverage(run, found, missing=missing, swept=swept, left=left)
+
+    async def _look(self, run: Run) -> Coverage:
+        found = await self._reconciler.compare(run)
+        states = await self._sending.coverage(run)
+        seen = len(found.in_state("delivered", "verified", "sent"))
+        return Coverage(
+            due=sum(states.values()),
+            verified=seen,
+            missing=len(found.missing),
+            surplus_deleted=len(found.surplus),
+            foreign_changed=len(found.changed),
+            quarantined=states.get("quarantined", 0),
+            unknown=states.get("sent", 0) + states.get("updating", 0),
+            changed=tuple(holding.uri for holding in found.changed),
+        )
+
+    async def _coverage(self, run: Run, found: Findings, *, missing: int, swept: int, left: int) -> Coverage:
+        states = await self._sending.coverage(run)
+        return Coverage(
+            due=sum(states.values()),
+            verified=max(0, states.get("verified", 0) - left),  # a page with a copy too many is not there exactly once
+            missing=missing,
+            surplus_deleted=swept,
+            foreign_changed=len(found.changed),
+            quarantined=states.get("quarantined", 0),
+            unknown=states.get("sent", 0) + states.get("updating", 0),
+            changed=tuple(holding.uri for holding in found.changed),
+        )
+
+    async def _drain(self, run: Run, *, again: bool) -> None:
+        """Send what is due; ``again`` takes up what was given up before, now that a whole reading may be possible."""
+        if again and not self._breaker.open:
+            self._given.clear()
+        slots = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(head: BatchHead) -> None:
+            async with slots:
+                await self.deliver(run, head.id)
+
+        async with asyncio.TaskGroup() as group:
+            for head in await self.cut(run, final=True):
+                group.create_task(one(head))
+
+    async def _more_to_send(self, run: Run) -> bool:
+        heads = await self.cut(run, final=True)
+        self._given.difference_update(head.id for head in heads)
+        return bool(heads)
+
+    async def _confirm(self, run: Run) -> None:
+        """Read once and record what is there: changes need the items of what they replace."""
+        await self._accept(run, await self._reconciler.compare(run))
+
+    async def _accept(self, run: Run, found: Findings) -> None:
+        revived = found.in_state("quarantined")
+        if revived:
+            await self._sending.revive(run, revived)
+        chosen = found.in_state("delivered", "verified", "quarantined")
+        for start in range(0, len(chosen), 1000):
+            await self._sending.confirm(run, {version: found.seen[version] for version in chosen[start : start + 1000]})
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    async def _settling_s(self, run: Run) -> float:
+        if self._settle_s is None:
+            learned = await self._sending.probed(run.destination)
+            self._settle_s = learned if learned is not None else min(60.0, 2 * self._options.timeout)
+        return self._settle_s
+
+    async def _wait_until_settled(self, run: Run, key: int, *, boot: str, tick_ms: int) -> None:
+        """Wait out the settling time; after a restart of the machine, or on another one, all of it from now on."""
+        settle_s = await self._settling_s(run)
+        same_clock = boot and boot == lease.this_boot()
+        began = tick_ms / 1000 if same_clock else self._first_seen.setdefault(key, self._tick())
+        left = began + settle_s - self._tick()
+        if left > 0:
+            await self._sleep(min(left, settle_s))
+
+    def _by_age(self, missing: list[Holding]) -> tuple[list[Holding], list[Holding]]:
+        """Divide what is missing into what may still appear, and what is lost."""
+        settle_s = self._settle_s if self._settle_s is not None else 0.0
+        late: list[Holding] = []
+        lost: list[Holding] = []
+        for holding in missing:
+            fresh = holding.boot == lease.this_boot() and holding.tick / 1000 + settle_s > self._tick()
+            (late if holding.state == "delivered" and fresh else lost).append(holding)
+        return late, lost
+
+    async def _wait_for(self, run: Run, late: list[Holding]) -> None:
+        newest = max(late, key=lambda holding: holding.tick)
+        await self._wait_until_settled(run, -newest.version_id, boot=newest.boot, tick_ms=newest.tick)
+
+    async def _pause(self, attempt: int, asked_s: float | None) -> None:
+        """Wait before the next attempt: full jitter, or as long as the server asked."""
+        longest = min(_LONGEST_PAUSE_S, self._first_pause_s * 2**attempt)
+        await self._sleep(max(self._rng.uniform(0, longest), min(asked_s or 0.0, _LONGEST_ASKED_S)))
+
+    async def _repeat(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Make a call that may be repeated, until it is answered.
+
+        Raises:
+            RetryableError: it was not, in all attempts.
+            RefusedError: the API says no.
+        """
+        for attempt in range(1, self._options.attempts + 1):
+            if not await self._breaker.admit():
+                raise RetryableError("The API seems to be down.")
+            try:
+                await call()
+            except RetryableError as error:
+                self._breaker.unclear()
+                if attempt == self._options.attempts:
+                    raise
+                await self._pause(attempt, error.retry_after_s)
+            except IngestError:
+                self._breaker.answered()
+                raise
+            else:
+                self._breaker.answered()
+                return

@@ -1,0 +1,234 @@
+"""Compares the training data with the ledger: what is there once, what is missing, which copies are too many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connectors.errors import RetryableError
+from connectors.extractors.tidy import normal
+from connectors.ledger import faults
+from connectors.pipeline.matching import Reading, id_order, in_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from connectors.ledger import Ledger, Run
+    from connectors.ledger.values import Holding
+    from connectors.persona.client import PersonaClient
+
+LOOKED_FOR = ("sent", "delivered", "verified", "updating", "deleting", "quarantined")
+_READS = 4
+_SHORTEST, _LONGEST = 0.5, 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a source's pages look like in the knowledge base.
+
+    Attributes:
+        due: pages that should be there.
+        verified: pages seen there exactly once.
+        missing: delivered pages that were not there (and, unless we only looked, were sent again).
+        surplus_deleted: further copies of ours that were deleted; when we only looked, that would be.
+        foreign_changed: items of ours that somebody else changed.
+        changed: their addresses.
+        unknown: pages whose arrival is still unknown.
+    """
+
+    due: int
+    verified: int
+    missing: int = 0
+    surplus_deleted: int = 0
+    foreign_changed: int = 0
+    quarantined: int = 0
+    unknown: int = 0
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one reading shows of one source."""
+
+    seen: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    states: dict[int, str] = field(default_factory=dict)
+    missing: list[Holding] = field(default_factory=list)
+    surplus: list[str] = field(default_factory=list)
+    changed: list[Holding] = field(default_factory=list)
+
+    def in_state(self, *states: str) -> list[int]:
+        """Return the versions that were seen and are in one of these states."""
+        return [version for version in self.seen if self.states[version] in states]
+
+
+class Reconciler:
+    """Reads the training data of one knowledge base and compares; several who ask at once share a reading."""
+
+    def __init__(
+        self, ledger: Ledger, persona: PersonaClient, *, pause: Callable[[int, float | None], Awaitable[None]]
+    ) -> None:
+        self._ledger = ledger
+        self._persona = persona
+        self._pause = pause
+        self._reading = asyncio.Lock()
+        self._next: dict[int, asyncio.Task[Findings]] = {}
+        self.readings = 0
+
+    async def compare(self, run: Run) -> Findings:
+        """Read everything once, from now on, and say what is there.
+
+        Raises:
+            RetryableError: the training data could not be read after several attempts.
+        """
+        task = self._next.get(run.id)
+        if task is None:
+            task = asyncio.create_task(self._compare(run))
+            self._next[run.id] = task
+        return await asyncio.shield(task)
+
+    async def _compare(self, run: Run) -> Findings:
+        try:
+            async with self._reading:
+                self._next.pop(run.id, None)  # whoever asks from now on needs a later reading
+                holdings = [holding async for holding in self._ledger.sending.expected(run, LOOKED_FOR)]
+                ghosts = await self._ledger.sending.ghosts(run)
+                reading = await self._read({holding.key for holding in holdings} | ghosts)
+                texts, claimed = await self._ledger.sending.claimed_elsewhere(run)
+                comparison = _Comparison(
+                    self._ledger, reading, holdings=holdings, ghosts=ghosts, texts=texts, claimed=claimed
+                )
+                return await comparison.findings()
+        finally:
+            self._next.pop(run.id, None)
+
+    async def _read(self, wanted: set[bytes]) -> Reading:
+        for attempt in range(1, _READS + 1):
+            reading = Reading(wanted)
+            faults.reach("read")
+            try:
+                self.readings += 1
+                async for item in self._persona.training_data():
+                    reading.take(item)
+            except RetryableError as error:
+                if attempt == _READS:
+                    raise
+                await self._pause(attempt, error.retry_after_s)
+            else:
+                reading.close()
+                return reading
+        raise AssertionError("unreachable")
+
+
+class _Comparison:
+    """One reading against one source's versions."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reading: Reading,
+        *,
+        holdings: list[Holding],
+        ghosts: set[bytes],
+        texts: Counter[bytes],
+        claimed: set[str],
+    ) -> None:
+        self._ledger = ledger
+        self._reading = reading
+        self._holdings = holdings
+        self._ghosts = ghosts
+        self._reserved = texts
+        self._taken = set(claimed)
+        self._found = Findings(states={holding.version_id: holding.state for holding in holdings})
+
+    async def findings(self) -> Findings:
+        """Match whole texts, then pieces, then ``Source:`` lines; then judge what is left."""
+        for key, ids in self._reading.copies.items():
+            self._reserved[key] -= sum(item in self._taken for item in ids)
+        by_key: dict[bytes, list[Holding]] = defaultdict(list)
+        for holding in self._holdings:
+            by_key[holding.key].append(holding)
+        for key, holdings in by_key.items():
+            self._whole(key, holdings)
+        for key in self._ghosts - by_key.keys():
+            self._found.surplus += self._free(key)[self._spare(key) :]
+            self._taken.update(self._found.surplus)
+        left = [holding for holding in self._holdings if holding.version_id not in self._found.seen]
+        left = await self._pieces(left)
+        self._judge(self._by_source(left))
+        return self._found
+
+    def _spare(self, key: bytes) -> int:
+        """Return how many free copies belong to other sources that did not verify theirs yet."""
+        return max(0, self._reserved.get(key, 0))
+
+    def _free(self, key: bytes) -> list[str]:
+        return [item for item in self._reading.copies.get(key, ()) if item not in self._taken]
+
+    def _whole(self, key: bytes, holdings: list[Holding]) -> None:
+        """Give each version one copy, the one it had before if that is still there; the rest is surplus."""
+        for holding in sorted(holdings, key=lambda holding: not holding.items):
+            free = self._free(key)
+            if not free:
+                return
+            mine = [item for item in holding.items if item in free]
+            # Of several copies the lowest stays, whatever we called ours: a second reader decides the same.
+            chosen = free[0] if holding.state != "deleting" or not mine else mine[0]
+            self._take(holding, (chosen,))
+        free = self._free(key)
+        surplus = free[: max(0, len(free) - self._spare(key))]
+        self._found.surplus += surplus
+        self._taken.update(surplus)
+
+    def _take(self, holding: Holding, ids: tuple[str, ...]) -> None:
+        self._found.seen[holding.version_id] = ids
+        self._taken.update(ids)
+
+    async def _pieces(self, left: list[Holding]) -> list[Holding]:
+        still: list[Holding] = []
+        for start in range(0, len(left), 200):
+            part = left[start : start + 200]
+            texts = await self._ledger.sending.contents([holding.version_id for holding in part])
+            for holding in part:
+                text = normal(texts.get(holding.version_id, ""))
+                pieces = in_pieces(text, self._reading.loose, taken=self._taken) if text else None
+                if pieces is None:
+                    still.append(holding)
+                    continue
+                self._take(holding, pieces.items)
+                self._found.surplus += pieces.surplus
+                self._taken.update(pieces.surplus)
+        return still
+
+    def _by_source(self, left: list[Holding]) -> list[Holding]:
+        """Where no text comes back as it was sent, a page is the item whose first line names it."""
+        known = {item for holding in self._holdings for item in holding.items}
+        if self._found.seen or not left:
+            return left
+        named = self._reading.by_source()
+        still: list[Holding] = []
+        for holding in left:
+            items = [item for item in named.get(holding.uri, ()) if item.id not in self._taken | known]
+            if holding.state in {"sent", "delivered"} and not holding.items and items:
+                self._take(holding, (min((item.id for item in items), key=id_order),))
+            else:
+                still.append(holding)
+        return still
+
+    def _judge(self, left: list[Holding]) -> None:
+        if not left:
+            return
+        there = self._reading.loose_ids() | {item for ids in self._reading.copies.values() for item in ids}
+        updating = {holding.page_id for holding in self._holdings if holding.state == "updating"}
+        for holding in left:
+            if holding.state not in {"delivered", "verified"} or holding.page_id in updating:
+                continue
+            remains = [item for item in holding.items if item in there and item not in self._taken]
+            if holding.state == "verified" and holding.items and len(remains) == len(holding.items):
+                self._found.changed.append(holding)
+                continue
+            self._found.missing.append(holding)
+            if len(holding.items) > 1:
+                self._found.surplus += remains  # what is left of a page in pieces that somebody tore
+                self._taken.update(remains)
