@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows import bytecode
 from flows.commands.frame import Frame
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
+    bytecode.keep()
     words = list(sys.argv[1:] if argv is None else argv)
     frame = Frame.of(words)
     try:

@@ -33,7 +33,17 @@ FAILED_STARTS = 3
 _HEAVY = 512 * 1024
 _ROOT = Path(__file__).resolve().parents[2]
 _PASSED_ON = frozenset(
-    {"PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT"}
+    {
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TZ",
+        "SYSTEMROOT",
+        "PYTHONPYCACHEPREFIX",
+    }
 )
 _MEMORY_WORDS = (b"memory allocation of", b"MemoryError", b"bad_alloc", b"out of memory", b"Cannot allocate memory")
 
