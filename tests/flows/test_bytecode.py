@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 PROGRAM = "import sys; from flows import bytecode; bytecode.keep(); import colorsys; print(sys.pycache_prefix)"
 
@@ -27,5 +28,5 @@ def test_where_python_caches_by_itself_nothing_changes(tmp_path):
 
 def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
     folder = run(tmp_path, PYTHONDONTWRITEBYTECODE="1")
-    os.chmod(folder, 0o777)
+    Path(folder).chmod(0o777)
     assert run(tmp_path, PYTHONDONTWRITEBYTECODE="1") == "None"
