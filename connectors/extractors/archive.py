@@ -6,7 +6,7 @@ import re
 import zipfile
 import zlib
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.extractors.paper import UnreadableError
 
@@ -91,3 +91,23 @@ def check_office(body: bytes) -> None:
             raise UnreadableError("xml-entities", "Its XML declares entities, as attacks do and documents do not.")
         if name == "META-INF/manifest.xml" and b"encryption-data" in part:
             raise UnreadableError("encrypted", "The document is locked with a password.")
+
+
+def parse_xml(body: bytes) -> Any:
+    """Parse XML without DTD, entities and network.
+
+    Raises:
+        UnreadableError: it is no XML, or it declares entities.
+    """
+    from lxml import etree
+
+    if _ENTITY.search(body.replace(b"\0", b"")):
+        raise UnreadableError("xml-entities", "Its XML declares entities, as attacks do and documents do not.")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
+    try:
+        root = etree.fromstring(body, parser)
+    except etree.XMLSyntaxError as error:
+        raise UnreadableError("broken", f"Its XML is damaged: {error}") from error
+    if root is None:
+        raise UnreadableError("broken", "Its XML is damaged.")
+    return root

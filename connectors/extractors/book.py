@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from connectors.extractors.archive import Archive
+from connectors.extractors.archive import Archive, parse_xml
 from connectors.extractors.paper import Properties, Text, UnreadableError, extracted
 from connectors.media_types import EPUB, HTML
 from connectors.models import CleaningRules
@@ -41,26 +41,6 @@ def extract(resource: Resource, rules: CleaningRules, *, read: Read) -> Extracte
     parts = [_chapter(archive.read(name), resource, read) for name in order]
     text = Text(markdown="\n\n".join(filter(None, parts)), media_type=EPUB, strategy="book", **_properties(package))
     return extracted(text, resource=resource, rules=rules)
-
-
-def parse_xml(body: bytes) -> Any:
-    """Parse XML without DTD, entities and network.
-
-    Raises:
-        UnreadableError: it is no XML, or it declares entities.
-    """
-    from lxml import etree
-
-    if re.search(rb"<!ENTITY", body.replace(b"\0", b""), re.IGNORECASE):
-        raise UnreadableError("xml-entities", "Its XML declares entities, as attacks do and documents do not.")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=True)
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as error:
-        raise UnreadableError("broken", f"Its XML is damaged: {error}") from error
-    if root is None:
-        raise UnreadableError("broken", "Its XML is damaged.")
-    return root
 
 
 def _package_path(archive: Archive) -> str:

@@ -1,18 +1,22 @@
-"""Office documents: DOCX, PPTX, XLSX, OpenDocument and RTF by kreuzberg, within the bounds of `archive`."""
+"""Office documents by kreuzberg; DOCX and OpenDocument texts from their XML, with kreuzberg as the cross-check."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from connectors.extractors import docx, odf
 from connectors.extractors.archive import check_office
-from connectors.extractors.paper import Properties, Text, UnreadableError, extracted
-from connectors.media_types import OLE, RTF
+from connectors.extractors.paper import DIFFERENCE, Properties, Text, UnreadableError, extracted, words
+from connectors.media_types import DOCX, HTML, ODP, ODT, OLE, RTF
+from connectors.models import CleaningRules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from connectors.models import CleaningRules, Extracted, Resource
+    from connectors.extractors.bundle import Read
+    from connectors.models import Extracted, Resource
 
 _LOCKED = "EncryptedPackage".encode("utf-16-le")
 _OLD = (
@@ -23,7 +27,7 @@ _OLD = (
 )
 
 
-def extract(resource: Resource, rules: CleaningRules, *, kind: str) -> Extracted:
+def extract(resource: Resource, rules: CleaningRules, *, kind: str, read: Read) -> Extracted:
     """Make pages of an office document.
 
     Raises:
@@ -34,12 +38,37 @@ def extract(resource: Resource, rules: CleaningRules, *, kind: str) -> Extracted
         kind = _old_kind(body)
     elif kind != RTF:
         check_office(body)
-    result = convert(body, kind)
-    return extracted(
-        Text(markdown=_mended(result.content), media_type=kind, strategy="kreuzberg", **properties(result.metadata)),
-        resource=resource,
-        rules=rules,
+    converted, told = _converted(body, kind)
+    written = _written(resource, kind, read)
+    ours, theirs = words(written), words(converted)
+    whole = ours >= theirs * (1 - DIFFERENCE)
+    differ = f"word-count-differs: {ours} words by its XML, {theirs} by kreuzberg"
+    text = Text(
+        markdown=written if written and whole else converted,
+        media_type=kind,
+        strategy="office" if written and whole else "kreuzberg",
+        flags=(differ,) if written and not whole else (),
+        report={"words": {"xml": ours, "kreuzberg": theirs}} if written else {},
+        **told,
     )
+    return extracted(text, resource=resource, rules=rules)
+
+
+def _converted(body: bytes, kind: str) -> tuple[str, Properties]:
+    if kind == ODP:  # kreuzberg does not read it
+        return "", properties({})
+    result = convert(body, kind)
+    return _mended(result.content), properties(result.metadata)
+
+
+def _written(resource: Resource, kind: str, read: Read) -> str:
+    """Write DOCX and OpenDocument from their XML: kreuzberg loses links, nested lists and the lines of code."""
+    writer = {DOCX: docx.to_html, ODT: odf.to_html, ODP: odf.to_html}.get(kind)
+    if writer is None:
+        return ""
+    page = writer(resource.body or b"").encode("utf-8", "replace")
+    inner = replace(resource, media_type=HTML, charset="utf-8", body=page)
+    return "\n\n".join(made.content for made in read(inner, CleaningRules(select=("body",))).pages)
 
 
 def convert(body: bytes, kind: str, **options: Any) -> Any:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 LONG = 30_000  # characters: a text up to here is one page; longer ones are cut where their outline says
 _SHORT = 1_500  # characters: chapters that would be shorter on average stay together
+DIFFERENCE = 0.05
+"""How far two readings of one document may be apart in words before a person should look."""
+
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\U000e0000-\U000e007f]")
@@ -141,6 +144,11 @@ def _title(text: Text, markdown: str, resource: Resource) -> str:
     name = PurePosixPath(unquote(urlsplit(resource.uri).fragment.partition("file=")[2]) or path).stem
     spoken = re.sub(r"[-_\s]+", " ", name).strip()
     return (declared or plain(resource.hints.title) or plain(first) or spoken or "Untitled")[:300]
+
+
+def words(text: str) -> int:
+    """Count words as two readings of one document both see them: runs of letters and digits."""
+    return len(re.findall(r"\w+", re.sub(r"\]\([^)\s]*\)", "]", text)))
 
 
 def plain(markdown: str) -> str:

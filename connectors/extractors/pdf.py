@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import pdf_mend
 from connectors.extractors.office import convert, properties
-from connectors.extractors.paper import Properties, Text, UnreadableError, extracted, heading
+from connectors.extractors.paper import DIFFERENCE, Properties, Text, UnreadableError, extracted, heading, words
 from connectors.media_types import PDF
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PAGES = 5_000
 SCANNED = 12  # letters: a page with an image and fewer of them is a picture of text
-DIFFERENCE = 0.05
 LOST = 0.4
 _FIXED_PITCH = 0x1
 _MONO = re.compile(r"mono|cour|consol|menlo|typewriter|cmtt|cmsltt|sltt|code|fixed|ectt|lmtt|sftt", re.IGNORECASE)
@@ -75,8 +74,8 @@ def _with_title(told: Properties, markdown: str) -> Properties:
 
 def _checked(markdown: str, plain: str, seen: Seen) -> tuple[tuple[str, ...], int, int]:
     """Compare the two readings; what a person should look at becomes a flag."""
-    ours = pdf_mend.words(markdown)
-    theirs = pdf_mend.words(plain) - pdf_mend.missing(markdown, seen.pages)
+    ours = words(markdown)
+    theirs = words(plain) - pdf_mend.missing(markdown, seen.pages)
     flags: list[str] = []
     if abs(ours - theirs) > DIFFERENCE * max(ours, theirs):
         flags.append(f"word-count-differs: {ours} words by kreuzberg, {theirs} by pdfium")

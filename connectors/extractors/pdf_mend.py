@@ -7,6 +7,8 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from connectors.extractors.paper import words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -20,11 +22,6 @@ _EDGE = 2
 _NUMBERED = re.compile(r"^(?:[Cc]hapter\s+|[Ss]ection\s+|[Pp]art\s+|[Aa]ppendix\s+)?(?:\d+|[A-Z])(?:\.\d+)*[.:)]?\s+")
 _LEAST_REPEATS = 3
 _WINDOW = 12
-
-
-def words(text: str) -> int:
-    """Count words as both readings see them: runs of letters and digits."""
-    return len(re.findall(r"\w+", text))
 
 
 def missing(markdown: str, pages: Iterable[str]) -> int:

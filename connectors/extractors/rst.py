@@ -17,6 +17,7 @@ _SILENT = frozenset({
     "toctree", "contents", "index", "highlight", "include", "literalinclude", "image", "raw", "meta", "module",
     "currentmodule", "sectionauthor", "codeauthor", "moduleauthor", "default-domain", "role",
 })  # fmt: skip
+_STANDARD = re.compile(r":(rfc|pep|cve|cwe):`([^`]+)`")
 _ROLE = re.compile(r":[\w:.+-]+:`([^`]+)`")
 _NAMED = re.compile(r"`([^`<]+?)\s*<([^`>]+)>`_{1,2}")
 _PHRASE = re.compile(r"(?<![`\w])`([^`\n]+)`_{1,2}")
@@ -62,6 +63,9 @@ class _Writer:
         line = lines[at]
         if end := self._heading(lines, at, out):
             return end
+        if _ADORNMENT.fullmatch(line) and not "".join(lines[at + 1 : at + 2]).strip():
+            out.extend(["", "---", ""])
+            return at + 1
         if _is_table(lines, at):
             return self._table(lines, at, out)
         if found := _DIRECTIVE.fullmatch(line):
@@ -162,7 +166,9 @@ class _Writer:
         return "".join(told)
 
     def _marks(self, text: str) -> str:
+        text = _STANDARD.sub(lambda found: f"{found[1].upper()} {_shown(found[2])}", text)
         text = _ROLE.sub(lambda found: f"`{_shown(found[1])}`", text)
+        text = re.sub(r"\[#?([\w-]*)\]_", lambda found: f"[{found[1] or '#'}]", text)
         text = _NAMED.sub(lambda found: self._link(found[1], found[2]), text)
         text = _PHRASE.sub(lambda found: self._link(found[1], self.targets.get(found[1].lower(), "")), text)
         text = _WORD.sub(self._word, text)

@@ -87,15 +87,11 @@ def _by_kind(kind: str, resource: Resource, rules: CleaningRules, depth: int) ->
         from connectors.extractors import pdf
 
         return pdf.extract(resource, rules)
-    if kind in OFFICE:
-        from connectors.extractors import office
-
-        return office.extract(resource, rules, kind=kind)
     if kind in TEXTS:
         from connectors.extractors import plain
 
         return plain.extract(resource, rules, kind=kind)
-    if kind in {EPUB, EML, ZIP}:
+    if kind in OFFICE or kind in {EPUB, EML, ZIP}:
         return _with_files_inside(kind, resource, rules, depth)
     return Extracted(
         problem="unsupported", detail=f"No page is made of {kind or resource.media_type or 'unknown bytes'}."
@@ -103,7 +99,7 @@ def _by_kind(kind: str, resource: Resource, rules: CleaningRules, depth: int) ->
 
 
 def _with_files_inside(kind: str, resource: Resource, rules: CleaningRules, depth: int) -> Extracted:
-    from connectors.extractors import book, bundle, mail
+    from connectors.extractors import book, bundle, mail, office
 
     if depth >= NESTING:
         return Extracted(problem="too-deep", detail=f"It is a file in a file, more than {NESTING} times over.")
@@ -111,6 +107,8 @@ def _with_files_inside(kind: str, resource: Resource, rules: CleaningRules, dept
     def read(inner: Resource, own: CleaningRules) -> Extracted:
         return _extract(inner, own, depth + 1)
 
+    if kind in OFFICE:
+        return office.extract(resource, rules, kind=kind, read=read)
     reader = {EPUB: book.extract, EML: mail.extract, ZIP: bundle.extract}[kind]
     return reader(resource, rules, read=read)
 
