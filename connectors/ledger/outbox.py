@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from connectors.ledger.pack import unpack_text
 from connectors.ledger.schema import batches, insert_id, items, pages, versions
@@ -25,7 +25,8 @@ _OPEN = ("pending", "sent", "failed")
 _CUT_AT_MOST = 20_000
 _SEND = (
     update(versions)
-    .where(versions.c.id == bindparam("version"), versions.c.state.in_(before("intend")))
+    # No IN: its parameters cannot be used for many rows at once.
+    .where(versions.c.id == bindparam("version"), or_(*(versions.c.state == state for state in before("intend"))))
     .values(state=after("intend"), normal_hash=bindparam("hash"))
 )
 
