@@ -140,7 +140,7 @@ class Conductor:
         await collecting
         if self._delivering:
             await asyncio.wait(set(self._delivering))
-        if run.purpose == "sync" and not run.stopping:
+        if not run.stopping:
             await self._guarded("change", "update and remove", run.change)
         if not run.stopping:
             await self._guarded("verify", "verify", run.verify)

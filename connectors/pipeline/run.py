@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from connectors.models import Kind
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.collect import Collector
-    from connectors.pipeline.deliver import BatchHead, BatchOutcome, Delivery
+    from connectors.pipeline.deliver import BatchHead, BatchOutcome, Changes, Delivery
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import AnySource
 
@@ -85,6 +85,7 @@ class IngestRun:
     closers: list[Any] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     coverage: Coverage | None = None
+    changes: Changes | None = None
     crawl_s: float = 0.0
     deliver_s: float = 0.0
     failure: errors.IngestError | None = None
@@ -185,9 +186,11 @@ class IngestRun:
             self.progress.batches_failed += 1
         return outcome
 
-    async def change(self) -> None:
-        """Update what changed at the source and remove what is gone (as far as the evidence allows)."""
-        await self.delivery.change(self.run)
+    async def change(self) -> Changes:
+        """Update what changed at the source and remove what is gone, as far as evidence and guards allow."""
+        complete = self.collector.complete and self.failure is None and not self.progress.rules["skipped:max-pages"]
+        self.changes = await self.delivery.change(self.run, complete=complete, approved=False)
+        return self.changes
 
     async def verify(self) -> Coverage:
         """Read the knowledge base back and say whether every page is there exactly once."""
@@ -245,14 +248,20 @@ class IngestRun:
                 "deliver": round(self.deliver_s, 3),
             },
         )
-        summary["problems"] = summaries.problems(counts, coverage=self.coverage, failure=self.failure)
+        summary["problems"] = summaries.problems(
+            counts, coverage=self.coverage, failure=self.failure, changes=self.changes
+        )
+        if self.changes and self.changes.withheld:
+            summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)
         return summary
 
     def _state(self, summary: dict[str, Any]) -> str:
         if self.stopping or isinstance(self.failure, errors.FatalError):
             return "stopped"
-        return "failed" if summary["problems"] else "completed"
+        if summary["problems"]:
+            return "failed"
+        return "awaiting-approval" if self.changes and self.changes.withheld else "completed"
 
     async def close(self) -> None:
         """Let go of processes, connections and the ledger; an unfinished run stays resumable."""

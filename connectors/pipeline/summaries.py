@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from connectors.errors import IngestError
     from connectors.ledger import Counts
+    from connectors.pipeline.changes import Changes
     from connectors.pipeline.reconcile import Coverage
 
+_LISTED = 500
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
 
@@ -44,7 +46,20 @@ def of(counts: Counts) -> dict[str, Any]:
     }
 
 
-def problems(counts: Counts, *, coverage: Coverage | None, failure: IngestError | None) -> list[str]:
+def approval(changes: Changes, *, run: str) -> dict[str, Any]:
+    """Return what a person must agree to: why, how many pages, the first of them, and the two commands."""
+    return {
+        "why": changes.why,
+        "count": len(changes.withheld),
+        "pages": [{"uri": page.uri, "reason": page.reason} for page in changes.withheld[:_LISTED]],
+        "approve": f"persona-ingest sync --approve {run}",
+        "reject": f"persona-ingest sync --reject {run}",
+    }
+
+
+def problems(
+    counts: Counts, *, coverage: Coverage | None, failure: IngestError | None, changes: Changes | None = None
+) -> list[str]:
     """Say what keeps the run from being complete; empty when nothing does."""
     told = [str(failure)] if failure else []
     if counts.faults:
@@ -53,6 +68,8 @@ def problems(counts: Counts, *, coverage: Coverage | None, failure: IngestError 
         told.append(f"{failed} batches were not accepted; `persona-ingest retry` takes them up")
     if counts.quarantined:
         told.append(f"{counts.quarantined} pages were refused alone and are in quarantine")
+    if changes is not None and changes.failed:
+        told.append(f"{changes.failed} updates or deletions were not carried out; the next run repeats them")
     if coverage is not None and coverage.verified < coverage.due:
         told.append(f"only {coverage.verified} of {coverage.due} pages were found in the knowledge base exactly once")
     return told
