@@ -148,7 +148,7 @@ def _title(text: Text, markdown: str, resource: Resource) -> str:
 
 def words(text: str) -> int:
     """Count words as two readings of one document both see them: runs of letters and digits."""
-    return len(re.findall(r"\w+", re.sub(r"\]\([^)\s]*\)", "]", text)))
+    return len(re.findall(r"\w+", re.sub(r"\]\([^)\s]*\)|</?\w+>", " ", text)))
 
 
 def plain(markdown: str) -> str:
