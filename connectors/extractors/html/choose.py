@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from connectors.extractors.html import article, special
+from connectors.extractors.html import article, generic, special
 from connectors.extractors.html.markdown import Writer
 from connectors.extractors.html.rules import SYSTEMS, System
 
@@ -73,8 +73,14 @@ _DETECTORS = tuple((system, _marks(system.detect)) for system in SYSTEMS)
 _GENERATORS = tuple((system.generator, system) for system in SYSTEMS if system.generator)
 
 
+SYSTEMS_IN_USE = True
+"""The benchmark for unknown generators switches the table off."""
+
+
 def systems_of(document: Document, generator: str) -> Iterator[System]:
     """Yield the systems that the page shows to be made by, the one it names first."""
+    if not SYSTEMS_IN_USE:
+        return
     named = generator.lower()
     for name, system in _GENERATORS:
         if named.startswith(name):
@@ -125,58 +131,64 @@ def _chars(markdown: str) -> int:
 def choose(document: Document, rules: CleaningRules, about: About) -> Choice | None:
     """Return the page's content by the strongest evidence that keeps enough of what a reader sees; None without any."""
     visible = visible_chars(document.body) or 1
-    tried: list[dict[str, Any]] = []
+    tried: list[Choice] = []
     for choice in _candidates(document, rules, about):
-        share = min(_chars(choice.content) / visible, 1.0)
-        tried.append({"strategy": choice.strategy, "why": choice.why, "share": round(share, 3)})
-        enough = share >= _LEAST_SHARE or choice.strategy == "select" or choice.strategy == "article"
-        if choice.content and (enough or (choice.strategy == "body" and choice.content)):
-            return Choice(
-                content=choice.content, strategy=choice.strategy, why=choice.why, weak=choice.weak, share=share,
-                report={"strategy": choice.strategy, "why": choice.why, "kept_share": round(share, 3), "candidates": tried},
-            )  # fmt: skip
-    return None
+        kept = _chars(choice.content)
+        tried.append(replace(choice, share=min(kept / visible, 1.0)))
+        if kept and (choice.strategy == "select" or kept >= _ENOUGH_CHARS or kept >= _LEAST_SHARE * visible):
+            break
+    best = max(tried, key=lambda choice: (choice is tried[-1] and choice.share >= _LEAST_SHARE, choice.share), default=None)
+    if best is None or not best.content:
+        return None
+    shares = [{"strategy": choice.strategy, "why": choice.why, "share": round(choice.share, 3)} for choice in tried]
+    chosen = {"strategy": best.strategy, "why": best.why, "kept_share": round(best.share, 3), "candidates": shares}
+    return replace(best, report={**best.report, **chosen})
+
+
+def _name(node: LexborNode) -> str:
+    attributes = node.attributes
+    classes = "".join(f".{name}" for name in (attributes.get("class") or "").split()[:2])
+    return f"{node.tag}{'#' + attributes['id'] if attributes.get('id') else classes}"[:60]
+
+
+def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
+    while node is not None and node.tag not in {"main", "article"} and node.attributes.get("role") != "main":
+        node = node.parent
+    return node
+
+
+def _generic(document: Document, rules: CleaningRules) -> Choice:
+    kinds, _ = special.kinds_of(document.root, rules.remove)
+    dropped = generic.chrome(document.body, kinds)
+    node, _ = generic.dominant(document.body, kinds)
+    within = _semantic_ancestor(node)
+    kinds.pop(node.mem_id, None)
+    content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(node))
+    report = {"dropped": dropped[:20]}
+    if within is not None:
+        why = f"most of the text stands in {_name(node)} within {_name(within)}"
+        return Choice(content=content, strategy="semantic", why=why, report=report)
+    why = f"most of the text stands in {_name(node)}"
+    return Choice(content=content, strategy="generic", why=why, weak=True, report=report)
 
 
 def _candidates(document: Document, rules: CleaningRules, about: About) -> Iterator[Choice]:
     if rules.select:
         nodes = _outermost([node for selector in rules.select for node in _matches(document, selector)])
         if nodes:
-            yield Choice(
-                content=_write(document, nodes, rules.remove), strategy="select", why="the source's own selectors match"
-            )
+            content = _write(document, nodes, rules.remove)
+            yield Choice(content=content, strategy="select", why="the source's own selectors match")
     for system in systems_of(document, about.generator):
         for selector in system.container:
             nodes = [node for node in _matches(document, selector) if _letters(node)]
             if nodes:
                 why = f"made by {system.name}; its content is {selector}"
-                yield Choice(
-                    content=_write(document, nodes, system.drop + rules.remove),
-                    strategy=f"system:{system.name}",
-                    why=why,
-                )
+                content = _write(document, nodes, system.drop + rules.remove)
+                yield Choice(content=content, strategy=f"system:{system.name}", why=why)
                 break
-    if about.article:
-        found = article.extract(document)
-        if found:
-            yield Choice(content=found.markdown, strategy="article", why="the page declares itself an article")
-    best = max(
-        (node for selector in _SEMANTIC[:3] for node in _matches(document, selector)), key=_letters, default=None
-    )
-    if best is not None and _letters(best) > _ENOUGH_CHARS:
-        yield Choice(
-            content=_write(document, [best], _SEMANTIC_DROP + rules.remove),
-            strategy="semantic",
-            why=f"the largest {best.tag} of the page",
-        )
+    yield _generic(document, rules)
     found = article.extract(document)
     if found:
-        yield Choice(
-            content=found.markdown, strategy="article", why="no known system, no container: trafilatura", weak=True
-        )
-    yield Choice(
-        content=_write(document, [document.body], _CHROME + rules.remove),
-        strategy="body",
-        why="nothing better was found",
-        weak=True,
-    )
+        yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)
+    content = _write(document, [document.body], _CHROME + rules.remove)
+    yield Choice(content=content, strategy="body", why="nothing better was found", weak=True)

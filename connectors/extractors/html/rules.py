@@ -201,7 +201,7 @@ SYSTEMS: tuple[System, ...] = (
     System(
         name="asciidoc",
         generator="asciidoc",
-        detect="body.manpage #header + #content, body.article #header + #content, #footer-text",
+        detect="body.manpage > #header + #content, #footer > #footer-text",
         container=("body.manpage", "body.article", "body.book", "body"),
         drop=("#footer", "#toc", "#footnotes hr", ".colist-hidden", "td.gutter"),
     ),

@@ -100,9 +100,7 @@ def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], l
             and not node.css_first("img[alt]")
         ):
             kinds[node.mem_id] = DROP
-    for node in root.css("[style]"):
-        if _unseen(node.attributes.get("style") or ""):
-            kinds[node.mem_id] = DROP
+    _drop_unseen(root, kinds)
     wrong = []
     for selector in drop:
         try:
@@ -113,8 +111,25 @@ def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], l
     return kinds, wrong
 
 
+def _drop_unseen(root: LexborNode, kinds: dict[int, str]) -> None:
+    """Drop what styles and attributes hide; what holds much of the page is shown by its scripts, and stays."""
+    hidden = [node for node in root.css("[style]") if _unseen(node.attributes.get("style") or "")]
+    for node in hidden:
+        if node.tag not in {"body", "html"}:
+            kinds[node.mem_id] = DROP
+    whole = 0
+    for node in [*hidden, *root.css("[hidden], [aria-hidden=true]")]:
+        size = len(node.text() or "")
+        if size > _SHOWN_LATER:
+            whole = whole or sum(len(part.text() or "") for part in root.css("p, li, td, pre"))
+            if sum(len(part.text() or "") for part in node.css("p, li, td, pre")) > whole // 5:
+                if kinds.get(node.mem_id) == DROP:
+                    del kinds[node.mem_id]
+
+
+_SHOWN_LATER = 500
 _UNSEEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|em|%|pt)?\s*(?:;|!|$)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
+    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?:px|em|%|pt)?\s*(?:;|!|$)|^(?!.*(?:transform|transition|animation|will-change)).*opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
     r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|clip\s*:\s*rect\(\s*0|(?:^|;)\s*(?:width|height)\s*:\s*0(?:px)?\s*;.*overflow\s*:\s*hidden",
     re.IGNORECASE,
 )

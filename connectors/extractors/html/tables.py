@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from connectors.extractors.html.markdown import Writer
 
 _MAX_SPAN = 200
-_BLOCKS_OF_LAYOUT = "table, h1, h2, h3, h4, article, section, iframe, form"
+_BLOCKS_OF_LAYOUT = "h1, h2, h3, h4, article, section, iframe, form"
 
 
 def _rows(table: LexborNode) -> tuple[list[tuple[LexborNode, bool]], list[LexborNode]]:
@@ -44,7 +44,7 @@ def _is_layout(table: LexborNode, grid: list[list[LexborNode]]) -> bool:
         return True
     if not grid or max(map(len, grid)) < 2:  # noqa: PLR2004 - one column is no table
         return not table.css_first("th")
-    if table.css_first(_BLOCKS_OF_LAYOUT):
+    if len(table.css("table")) > 1 or table.css_first(_BLOCKS_OF_LAYOUT):  # a node matches itself
         return True
     return any("\n" in (pre.text() or "").strip() for pre in table.css("pre"))
 

@@ -1,0 +1,136 @@
+"""What the benchmarks share: Markdown taken apart, the figures, the split into tuning and reporting halves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+WORD = re.compile(r"\w+")
+FENCE = re.compile(r"^((?:\s|>)*(?:(?:[-*+]|\d+[.)])\s+)*(?:>\s?)*)(`{3,}|~{3,})(.*)$")
+LINK = re.compile(r"\]\(<?([^)\s>]*(?:\([^)\s]*\)[^)\s>]*)*)>?\)")
+IMAGE = re.compile(r"!\[([^\]]*)\]\([^)\s]*(?:\([^)\s]*\)[^)\s]*)*\)")
+
+
+def half(name: str) -> str:
+    """Say which half a page belongs to: rules are tuned on one and reported on the other."""
+    return "tune" if hashlib.sha256(name.encode()).digest()[0] % 2 else "report"
+
+
+def words(text: str) -> list[str]:
+    return WORD.findall(text.lower())
+
+
+def shingles(text: str, size: int = 4) -> Counter:
+    tokens = WORD.findall(text)
+    if len(tokens) < size:
+        return Counter([tuple(tokens)] if tokens else [])
+    return Counter(tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1))
+
+
+def overlap(predicted: Counter, true: Counter) -> tuple[float, float]:
+    """Return precision and recall; an empty side counts as nothing found."""
+    both = sum((predicted & true).values())
+    p, t = sum(predicted.values()), sum(true.values())
+    if not t:
+        return (1.0, 1.0) if not p else (0.0, 1.0)
+    return (both / p if p else 0.0), both / t
+
+
+def f1(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@dataclass
+class Parts:
+    """A Markdown text taken apart."""
+
+    text: str = ""
+    code: list[str] = field(default_factory=list)
+    headings: Counter = field(default_factory=Counter)
+    items: list[str] = field(default_factory=list)
+    rows: list[str] = field(default_factory=list)
+    links: set[str] = field(default_factory=set)
+
+
+def plain(line: str) -> str:
+    line = IMAGE.sub(r"\1", line)
+    line = re.sub(r"\[\^([^\]]+)\]:?", r"\1", line)
+    line = LINK.sub("]", line)
+    return re.sub(r"\\(?=[^\w\s])|\*\*?|~~|(?<!\\)`+|(?<=\[)\]|<br ?/?>", "", line)
+
+
+def squeezed(text: str) -> str:
+    """Letters and digits only: how headings, items and cells are compared."""
+    return re.sub(r"[\W_]+", "", text)
+
+
+def take_apart(markdown: str) -> Parts:
+    parts = Parts()
+    out: list[str] = []
+    fence: tuple[str, int, str] | None = None
+    block: list[str] = []
+    for line in markdown.split("\n"):
+        found = FENCE.match(line)
+        if fence:
+            bare = line
+            for mark in fence[2]:
+                if mark == ">":
+                    bare = re.sub(r"^\s*> ?", "", bare, count=1)
+            if found and found.group(2).startswith(fence[0]) and not found.group(3).strip() and not re.search(r"[-*+\d]", found.group(1)):
+                text = "\n".join(block)
+                parts.code.append(text)
+                out.append(text)
+                fence = None
+                continue
+            indent = fence[1]
+            block.append(bare[indent:] if not bare[:indent].strip() else bare)
+            continue
+        if found:
+            prefix = found.group(1)
+            quotes = [mark for mark in prefix if mark == ">"]
+            after = re.sub(r"^.*> ?", "", prefix) if quotes else prefix
+            fence = (found.group(2), len(after), "".join(quotes))
+            block = []
+            continue
+        bare = re.sub(r"^(?:\s*>)+ ?", "", line)
+        parts.links.update(LINK.findall(bare))
+        heading = re.match(r"^\s*(?:[-*+]\s+|\d+[.)]\s+)*(#{1,6})\s+(.*)$", bare)
+        item = re.match(r"^\s*(?:(?:[-*+]|\d+[.)])\s+)+(.*)$", bare)
+        text = plain(bare)
+        if heading:
+            parts.headings[squeezed(plain(heading.group(2)))] += 1
+            text = plain(heading.group(2))
+        elif bare.lstrip().startswith("|"):
+            if re.fullmatch(r"[\s|:-]+", bare):
+                continue
+            parts.rows.append(squeezed(text))
+        if item:
+            parts.items.append(squeezed(plain(item.group(1))))
+            text = plain(item.group(1))
+        out.append(text)
+    parts.text = "\n".join(out)
+    return parts
+
+
+class Cpu:
+    """CPU time of a block, in milliseconds."""
+
+    def __enter__(self) -> Cpu:
+        self.start = time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ms = (time.process_time() - self.start) * 1000
+
+
+def mean(values) -> float:
+    values = list(values)
+    return sum(values) / len(values) if values else float("nan")
+
+
+def median(values) -> float:
+    values = sorted(values)
+    return values[len(values) // 2] if values else float("nan")

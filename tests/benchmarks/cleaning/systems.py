@@ -1,0 +1,38 @@
+"""The two that are compared: ours, and trafilatura as its documentation recommends for Markdown with metadata."""
+
+from __future__ import annotations
+
+import re
+
+from connectors.extractors import html, tidy
+from connectors.models import CleaningRules, Resource
+
+from measures import Cpu
+
+RULES = CleaningRules()
+
+
+def ours(body: bytes, uri: str, *, known: bool = True) -> tuple[str, float, str]:
+    """Return content, milliseconds of CPU, strategy; without ``known`` the table of systems is switched off."""
+    from connectors.extractors.html import choose
+
+    kept = choose.SYSTEMS_IN_USE
+    choose.SYSTEMS_IN_USE = known
+    resource = Resource(uri=uri, requested_uri=uri, media_type="text/html", body=body)
+    with Cpu() as cpu:
+        found = html.extract(resource, RULES)
+    choose.SYSTEMS_IN_USE = kept
+    if not found.pages:
+        return "", cpu.ms, found.problem or "noindex"
+    page = found.pages[0]
+    return tidy.draft(page, RULES).content.split("\n", 2)[2], cpu.ms, str(page.metadata["strategy"])
+
+
+def theirs(body: bytes, uri: str) -> tuple[str, float]:
+    import trafilatura
+    from trafilatura.utils import decode_file
+
+    text = decode_file(body)
+    with Cpu() as cpu:
+        markdown = trafilatura.extract(text, url=uri, output_format="markdown", include_links=True, include_formatting=True, with_metadata=True)
+    return re.sub(r"\A---\n.*?\n---\n", "", markdown or "", flags=re.DOTALL), cpu.ms
