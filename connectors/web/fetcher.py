@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -17,23 +17,28 @@ from connectors.errors import UsageError
 from connectors.models import Resource, Skipped
 from connectors.web import robots, urls
 from connectors.web.decode import BoundedDecoder, DecodeError, TooLargeError
-from connectors.web.guard import AddressBook, GuardedTransport, GuardError, TlsError, UnresolvedError, resolve
+from connectors.web.door import Door, place_of
+from connectors.web.guard import AddressBook, GuardError, TlsError, UnresolvedError, resolve
 from connectors.web.politeness import Lane, seconds_until_retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from connectors.web.door import Answer
     from connectors.web.guard import Resolver
 
 ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/pdf;q=0.8,*/*;q=0.5"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:+-]{1,40})""", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LONGEST_VALIDATOR = 500
 _ESSENCE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
 _CANONICAL = re.compile(r"""<([^>]{1,2000})>\s*;[^,<]*\brel\s*=\s*"?[^",;]*\bcanonical\b""", re.IGNORECASE)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_THEIRS = frozenset({"user-agent", "accept-encoding", "range", "if-none-match", "if-modified-since"})
 _OVERLOADED = frozenset({429, 503})
-_ORIGINS_REMEMBERED = 10_000
+_OK, _NOT_OK, _SERVERS_FAULT = 200, 300, 500
+_SMALL = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +113,8 @@ class Fetcher:
         concurrency: the most requests in flight to one host.
         delay_s: between the starts of two requests to one host; None: what `ask_delay` was told.
         allowed: URLs or origins that the operator named; all others must have public addresses.
-        transport: another wire; tests bring their own.
         resolver: how names become addresses.
+        door: another one than our own, with its own idea of what is allowed; tests bring theirs.
 
     Raises:
         UsageError: the user agent or a header cannot be sent.
@@ -124,27 +129,26 @@ class Fetcher:
         delay_s: float | None = None,
         allowed: Iterable[str] = (),
         limits: Limits | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
         resolver: Resolver = resolve,
+        door: Door | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.agent = robots.product_token(user_agent)
         self.concurrency = concurrency
         self._delay_s = delay_s
-        self._book = AddressBook(allowed, resolver=resolver)
-        self._transport = transport or GuardedTransport(self._book)
-        self._ours = [_header("User-Agent", user_agent), (b"Accept-Encoding", b"gzip, deflate, br, zstd")]
-        self._operators = [
-            _header(name, value) for name, value in (headers or {}).items() if name.lower() not in _NOT_THEIRS
-        ]
+        self._door = door or Door(
+            AddressBook(allowed, resolver=resolver), connect_s=self.limits.connect_s, idle_s=self.limits.idle_s
+        )
+        self._ours = {"User-Agent": _sendable("User-Agent", user_agent), "Accept-Encoding": "gzip, deflate, br, zstd"}
+        self._operators = {
+            name: _sendable(name, value) for name, value in (headers or {}).items() if name.lower() not in _NOT_THEIRS
+        }
         self._lanes: dict[str, Lane] = {}
-        self._origins: dict[str, httpx.URL] = {}
-        self._timeout = {"connect": self.limits.connect_s, "read": self.limits.idle_s, "pool": None, "write": None}
         self.requests = 0
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        await self._door.aclose()
 
     def ask_delay(self, uri: str, seconds: float | None) -> None:
         """Keep what a site's robots.txt asks for; a delay that the operator set stands above it."""
@@ -234,9 +238,10 @@ class Fetcher:
 
     async def _exchange(self, uri: str, ask: Ask, began: float, lane: Lane) -> Resource | Redirect | Skipped:
         self.requests += 1
-        answer = await self._transport.handle_async_request(self._request(uri, ask))
+        origin = urls.origin(uri)
+        answer = await self._door.send("GET", place_of(origin), urls.target_of(uri), self._headers(origin, ask))
         try:
-            status = answer.status_code
+            status = answer.status
             if status in _PASSING:
                 self._slow_down(answer, uri, lane)
             lane.good(monotonic() - began)
@@ -249,40 +254,34 @@ class Fetcher:
             body = await self._read(answer, ask)
             return self._resource(uri, answer, body, began, ask)
         except TooLargeError as error:
-            return Skipped(uri=uri, rule=error.rule, detail=str(error), status=answer.status_code)
+            return Skipped(uri=uri, rule=error.rule, detail=str(error), status=answer.status)
         except DecodeError as error:
-            return _failed(uri, "bad-encoding", str(error), status=answer.status_code)
+            return _failed(uri, "bad-encoding", str(error), status=answer.status)
         finally:
-            await answer.stream.aclose()  # type: ignore[union-attr]
+            answer.close()
 
-    def _refused(self, uri: str, answer: httpx.Response, ask: Ask) -> Skipped | None:
+    def _refused(self, uri: str, answer: Answer, ask: Ask) -> Skipped | None:
         """Return why the body is not worth reading; None when it is."""
-        status = answer.status_code
-        if not answer.is_success:
-            return _failed(uri, f"http-{status}", f"it answers {status}", status=status, fault=answer.is_server_error)
+        status = answer.status
+        if not _OK <= status < _NOT_OK:
+            return _failed(uri, f"http-{status}", f"it answers {status}", status=status, fault=status >= _SERVERS_FAULT)
         media_type = essence(answer.headers.get("content-type", ""))
         if ask.wanted is not None and not ask.wanted(media_type):
             return Skipped(uri=uri, rule="media", detail=f"{media_type} is no page and no document", status=status)
         return None
 
-    def _request(self, uri: str, ask: Ask) -> httpx.Request:
-        origin = urls.origin(uri)
-        where = self._origins.get(origin)
-        if where is None:
-            if len(self._origins) > _ORIGINS_REMEMBERED:
-                self._origins.clear()
-            where = self._origins[origin] = httpx.URL("http://guarded.invalid/")
-        headers = [*self._ours, (b"Accept", ask.accept.encode("latin-1"))]
-        if self._operators and self._book.is_operators(origin):
-            headers += self._operators
+    def _headers(self, origin: str, ask: Ask) -> dict[str, str]:
+        headers = {**self._ours, "Accept": ask.accept}
+        if self._operators and self._door.book.is_operators(origin):
+            headers |= self._operators
         if ask.etag:
-            headers.append((b"If-None-Match", ask.etag.encode("latin-1", "ignore")))
+            headers["If-None-Match"] = ask.etag
         if ask.last_modified:
-            headers.append((b"If-Modified-Since", ask.last_modified.encode("latin-1", "ignore")))
-        return httpx.Request("GET", where, headers=headers, extensions={"url": uri, "timeout": self._timeout})
+            headers["If-Modified-Since"] = ask.last_modified
+        return headers
 
-    def _slow_down(self, answer: httpx.Response, uri: str, lane: Lane) -> None:
-        status = answer.status_code
+    def _slow_down(self, answer: Answer, uri: str, lane: Lane) -> None:
+        status = answer.status
         outcome = _failed(uri, f"http-{status}", f"it answers {status} each time", status=status, fault=True)
         wait_s = None
         if status in _OVERLOADED:
@@ -294,22 +293,25 @@ class Fetcher:
                 wait_s = None
         raise _PassingError(outcome, wait_s=wait_s)
 
-    def _redirected(self, uri: str, answer: httpx.Response, began: float) -> Redirect | Skipped:
+    def _redirected(self, uri: str, answer: Answer, began: float) -> Redirect | Skipped:
         to = urls.normalise(answer.headers.get("location", ""), uri) if "location" in answer.headers else ""
         if not to:
-            return _failed(uri, "bad-redirect", "it redirects to nowhere", status=answer.status_code)
-        return Redirect(uri=uri, to=to, status=answer.status_code, seconds=monotonic() - began)
+            return _failed(uri, "bad-redirect", "it redirects to nowhere", status=answer.status)
+        return Redirect(uri=uri, to=to, status=answer.status, seconds=monotonic() - began)
 
-    async def _read(self, answer: httpx.Response, ask: Ask) -> bytes:
+    async def _read(self, answer: Answer, ask: Ask) -> bytes:
         max_bytes = ask.max_bytes or self.limits.max_bytes
         declared = answer.headers.get("content-length", "")
         if declared.isdigit() and int(declared[:15]) > max_bytes and not ask.cut:
             raise TooLargeError("too-large", f"it is {declared} bytes; the most is {max_bytes}")
-        decoder = BoundedDecoder(answer.headers.get("content-encoding", ""), max_bytes=max_bytes)
+        coding = answer.headers.get("content-encoding", "")
+        if not coding and declared.isdigit() and int(declared) <= min(max_bytes, _SMALL):
+            return await answer.whole()
+        decoder = BoundedDecoder(coding, max_bytes=max_bytes)
         pieces: list[bytes] = []
         began = monotonic()
         try:
-            async for chunk in cast("httpx.AsyncByteStream", answer.stream):
+            async for chunk in answer.chunks():
                 pieces.extend(decoder.feed(chunk))
                 spent = monotonic() - began
                 if spent > self.limits.rate_after_s and decoder.raw < self.limits.min_rate * spent:
@@ -320,34 +322,36 @@ class Fetcher:
                 raise
         return b"".join(pieces)[:max_bytes]
 
-    def _resource(self, uri: str, answer: httpx.Response, body: bytes | None, began: float, ask: Ask) -> Resource:
+    def _resource(self, uri: str, answer: Answer, body: bytes | None, began: float, ask: Ask) -> Resource:
         headers = answer.headers
         content_type = headers.get("content-type", "")
         charset = _CHARSET.search(content_type)
-        link = _CANONICAL.search(headers["link"]) if "link" in headers else None
-        tags = headers.get_list("x-robots-tag") if "x-robots-tag" in headers else ()
+        link = _CANONICAL.search(", ".join(headers.getall("link"))) if "link" in headers else None
+        tags = headers.getall("x-robots-tag") if "x-robots-tag" in headers else ()
         return Resource(
             uri=uri,
             requested_uri=uri,
             media_type=essence(content_type),
             body=body,
             charset=charset[1].lower() if charset else "",
-            etag=headers.get("etag", "") or (ask.etag if body is None else ""),
-            last_modified=headers.get("last-modified", "") or (ask.last_modified if body is None else ""),
+            etag=_validator(headers.get("etag", "")) or (ask.etag if body is None else ""),
+            last_modified=_validator(headers.get("last-modified", "")) or (ask.last_modified if body is None else ""),
             robots=robots.x_robots(tags, agent=self.agent) if tags else (),
             link_canonical=urls.normalise(link[1], uri) if link else "",
-            status=answer.status_code,
+            status=answer.status,
             seconds=monotonic() - began,
         )
 
 
-def _header(name: str, value: str) -> tuple[bytes, bytes]:
-    if not value.strip() or not value.isprintable():
-        raise UsageError(f"The header {name} is empty or holds characters that cannot be sent.")
-    try:
-        return name.encode("ascii"), value.strip().encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise UsageError(f"The header {name} holds characters that cannot be sent.") from error
+def _sendable(name: str, value: str) -> str:
+    if not value.strip() or not value.isprintable() or not value.isascii() or not _NAME.fullmatch(name):
+        raise UsageError(f"The header {name[:40]!r} is empty or holds characters that cannot be sent.")
+    return value.strip()
+
+
+def _validator(value: str) -> str:
+    """Return an ETag or a date that we can keep and send back; anything odd is as good as none."""
+    return value if value.isascii() and value.isprintable() and len(value) <= _LONGEST_VALIDATOR else ""
 
 
 def essence(content_type: str) -> str:

@@ -8,11 +8,9 @@ checked is the address that is dialled, and TLS proves the host's name as always
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import ssl
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import ada_url
 import httpx
@@ -21,10 +19,8 @@ from connectors.web import urls
 from connectors.web.addresses import is_public
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    import aiohttp
-    from aiohttp.abc import AbstractResolver
 
     Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -149,187 +145,6 @@ def _is_literal(host: str) -> bool:
     return True
 
 
-def _socket_for(book: AddressBook, info: Any) -> socket.socket:
-    family, kind, proto, _, where = info
-    if not book.may_dial(where[0], where[1]):
-        raise OSError(f"{where[0]} was not decided")
-    made = socket.socket(family=family, type=kind, proto=proto)
-    made.setblocking(False)  # noqa: FBT003
-    return made
-
-
-def tls_context() -> ssl.SSLContext:
-    """Return a context that verifies host names against the system's authorities and Mozilla's."""
-    import certifi
-
-    context = ssl.create_default_context()
-    with contextlib.suppress(OSError, ssl.SSLError):
-        context.load_verify_locations(certifi.where())
-    return context
-
-
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx's transport interface on aiohttp's engine (a fifteenth of the CPU), every dial through an `AddressBook`.
-
-    Bodies come as they are on the wire: the reader undoes content-codings within bounds (`decode`).
-
-    Args:
-        book: who decides.
-        connections: the most open at once.
-        tls: another context than ours (a private authority); None makes ours at the first https request.
-    """
-
-    def __init__(self, book: AddressBook, *, connections: int = 100, tls: ssl.SSLContext | None = None) -> None:
-        self._book = book
-        self._connections = connections
-        self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; redirects, cookies and proxies of the environment are nobody's business here."""
-        import aiohttp
-        import yarl
-
-        scheme, host, port, target = _destination(request)
-        await self._book.addresses(host, port)
-        if scheme == "https" and self._tls is None:
-            self._tls = await asyncio.to_thread(tls_context)
-        session = self._open()
-        path, _, query = target.partition("?")
-        where = yarl.URL.build(
-            scheme=scheme, host=host.strip("[]"), port=port, path=path, query_string=query, encoded=True
-        )
-        timeout = request.extensions.get("timeout", {})
-        headers = [
-            (k.decode("latin-1"), v.decode("latin-1")) for k, v in request.headers.raw if k.lower() not in _OUR_HEADERS
-        ]
-        try:
-            answer = await session.request(
-                request.method,
-                where,
-                headers=headers,
-                data=await request.aread() or None,
-                allow_redirects=False,
-                ssl=self._tls if self._tls is not None else True,
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    connect=timeout.get("pool"),
-                    sock_connect=timeout.get("connect"),
-                    sock_read=timeout.get("read"),
-                ),
-            )
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _as_httpx(error, request) from error
-        return httpx.Response(
-            answer.status, headers=list(answer.raw_headers), stream=_Body(answer, request), request=request
-        )
-
-    def _open(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=cast("AbstractResolver", _Decided(self._book)),
-                use_dns_cache=False,
-                limit=self._connections,
-                keepalive_timeout=15,
-                socket_factory=lambda info: _socket_for(self._book, info),
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                max_line_size=_MAX_HEADER_LINE,
-                max_field_size=_MAX_HEADER_LINE,
-                max_headers=_MAX_HEADERS,
-            )
-        return self._session
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-
-class _Decided:
-    """aiohttp's resolver interface over what the book decided."""
-
-    def __init__(self, book: AddressBook) -> None:
-        self._book = book
-
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[dict[str, Any]]:  # noqa: ARG002
-        return [
-            {
-                "hostname": host,
-                "host": address,
-                "port": port,
-                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
-                "proto": socket.IPPROTO_TCP,
-                "flags": socket.AI_NUMERICHOST,
-            }
-            for address in await self._book.addresses(host, port)
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
-        self._answer = answer
-        self._request = request
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        import aiohttp
-
-        try:
-            async for chunk in self._answer.content.iter_any():
-                yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _as_httpx(error, self._request) from error
-
-    async def aclose(self) -> None:
-        self._answer.close() if not self._answer.content.at_eof() else self._answer.release()
-
-
-def _destination(request: httpx.Request) -> tuple[str, str, int, str]:
-    """Return scheme, host, port and target as the one URL parser reads them.
-
-    The extension ``url`` carries a URL in normal form; without it httpx's own reading is parsed again.
-    """
-    given = request.extensions.get("url") or str(request.url)
-    try:
-        parsed = ada_url.URL(given)
-    except ValueError as error:
-        raise GuardError(f"{urls.redact(given)} is no URL", request=request) from error
-    scheme = parsed.protocol[:-1]
-    if scheme not in {"http", "https"}:
-        raise GuardError(f"{scheme} is neither http nor https", request=request)
-    port = int(parsed.port) if parsed.port else (443 if scheme == "https" else 80)
-    return scheme, parsed.hostname, port, parsed.pathname + parsed.search
-
-
-def _as_httpx(error: BaseException, request: httpx.Request) -> httpx.RequestError:
-    """Say in httpx's words what aiohttp met, keeping the difference between "never left" and "unknown"."""
-    import aiohttp
-
-    kinds: Iterator[tuple[type[BaseException] | tuple[type[BaseException], ...], type[httpx.RequestError]]] = iter(
-        (
-            (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
-            ((aiohttp.ServerTimeoutError, TimeoutError), httpx.ReadTimeout),
-            ((aiohttp.ClientSSLError, ssl.SSLError), TlsError),
-            (aiohttp.ClientConnectorError, httpx.ConnectError),
-            (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
-            ((aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError), httpx.RemoteProtocolError),
-        )
-    )
-    kind = next((ours for theirs, ours in kinds if isinstance(error, theirs)), httpx.ReadError)
-    return kind(str(error) or type(error).__name__, request=request)
-
-
 class _Capped(httpx.AsyncBaseTransport):
     """Bodies decoded within bounds, for clients that read with httpx's own methods."""
 
@@ -400,7 +215,9 @@ def open_client(
     The errors are httpx's: `GuardError`, `httpx.ConnectError` (`UnresolvedError` and `TlsError` are kinds of it) and
     `httpx.ConnectTimeout` mean that no byte of the request left us; anything else may have arrived.
     """
-    guarded = GuardedTransport(AddressBook(allowed, resolver=resolver), connections=connections)
+    from connectors.web.door import Door, GuardedTransport
+
+    guarded = GuardedTransport(Door(AddressBook(allowed, resolver=resolver), connections=connections))
     return httpx.AsyncClient(
         transport=_Capped(guarded, max_bytes=max_bytes),
         timeout=timeout_s,

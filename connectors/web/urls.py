@@ -34,7 +34,7 @@ _SECRET_NAME = re.compile(
 _REDACTED = "***"
 
 
-def normalise(url: str, base: str = "") -> str:
+def normalise(url: str, base: str = "", *, keep_tracking: bool = False) -> str:
     """Return the one form under which a page is known, or ``""`` when ``url`` is no http(s) URL.
 
     That is what the WHATWG parser makes of it, without fragment and userinfo, and without parameters that only track
@@ -43,6 +43,7 @@ def normalise(url: str, base: str = "") -> str:
     Args:
         url: as written in a page, a sitemap or by a user; relative where ``base`` is given.
         base: an absolute URL that ``url`` is relative to.
+        keep_tracking: for a URL that is not a page's.
 
     Source: WHATWG URL standard.
     """
@@ -57,12 +58,14 @@ def normalise(url: str, base: str = "") -> str:
         href = href[:cut]
     if "@" in href and "@" in href.split("/", 3)[2]:
         href = ada_url.replace_url(href, username="", password="")
-    if ";" in href:
-        href = _SESSION_PATH.sub("", href)
-    return _without_tracking(href) if "?" in href else href
+    return href if keep_tracking else _without_tracking(href)
 
 
 def _without_tracking(href: str) -> str:
+    if ";" in href:
+        href = _SESSION_PATH.sub("", href)
+    if "?" not in href:
+        return href
     path, _, query = href.partition("?")
     parts = query.split("&")
     kept = [part for part in parts if not _TRACKING.fullmatch(part.partition("=")[0])]

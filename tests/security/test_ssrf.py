@@ -17,9 +17,10 @@ from connectors.sources.sitemap import Sitemap
 from connectors.sources.website import Website
 from connectors.web import urls
 from connectors.web.addresses import is_public
+from connectors.web.door import Door
 from connectors.web.fetcher import Fetcher, Limits
 from connectors.web.frontier import MemoryStore
-from connectors.web.guard import AddressBook, GuardedTransport, open_client
+from connectors.web.guard import AddressBook, open_client
 
 ASKED = {"/robots.txt", "/sitemap.xml"}
 
@@ -184,7 +185,7 @@ async def test_rebinding_a_name_between_two_requests_changes_nothing(site, dials
         return address == "127.0.0.2"
 
     book = AddressBook((), resolver=rebinding, public=public)
-    fetcher = Fetcher(user_agent="persona-ingest/0", transport=GuardedTransport(book))
+    fetcher = Fetcher(user_agent="persona-ingest/0", door=Door(book))
     for _ in range(5):
         got = await fetcher.fetch(f"http://rebind.test:{outside.port}/")
         assert isinstance(got, Resource)
@@ -202,7 +203,7 @@ async def test_a_name_that_is_rebound_when_its_decision_has_aged_is_refused(dial
 
     book = AddressBook((), resolver=rebinding, public=lambda address: address == "127.0.0.2", again_s=0)
     assert await book.addresses("rebind.test", 1) == ["127.0.0.2"]
-    fetcher = Fetcher(user_agent="persona-ingest/0", transport=GuardedTransport(book))
+    fetcher = Fetcher(user_agent="persona-ingest/0", door=Door(book))
     got = await fetcher.fetch("http://rebind.test:1/")
     assert isinstance(got, Skipped)
     assert got.rule == "private-address"
