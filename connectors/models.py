@@ -268,7 +268,10 @@ if TYPE_CHECKING:
         (the start address does not resolve, refuses or answers an error; the folder does not exist).
         """
 
-        kind: Kind
+        @property
+        def kind(self) -> Kind:
+            """What sort of origin it is."""
+            ...
 
         def read(self) -> AsyncIterator[Resource | Skipped]:
             """Yield every item once."""

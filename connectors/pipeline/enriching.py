@@ -10,6 +10,9 @@ from connectors.enrich import findings, topics
 from connectors.models import PageFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from connectors.enrich.findings import Finding
     from connectors.ledger import Ledger, PageRow, Run
     from connectors.persona.client import PersonaClient
 
@@ -20,6 +23,8 @@ _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[`*_\\]")
 HEADINGS_A_PAGE = 12
 FINDINGS_A_CALL = 100
+SKETCH = 32
+"""The smallest so many block hashes of a page stand for all: near-duplicates share them, and memory stays small."""
 
 
 def facts(row: PageRow) -> PageFacts:
@@ -36,28 +41,27 @@ def facts(row: PageRow) -> PageFacts:
         section=tuple(str(part) for part in meta.get("section") or ()),
         headings=tuple(_MARKUP.sub(r"\1", heading) for heading in headings),
         flags=row.flags,
-        blocks=row.blocks,
+        blocks=tuple(sorted(set(row.blocks))[:SKETCH]),
     )
 
 
-async def brought(ledger: Ledger, run: Run) -> list[PageFacts]:
-    """Return the facts of the pages that this run found new or changed."""
-    return [facts(row) async for row in ledger.pages(run, only="brought")]
+async def facts_of(ledger: Ledger, run: Run, *, only: str = "") -> list[PageFacts]:
+    """Return the facts of the source's pages; with ``only="brought"`` of those that this run found new or changed."""
+    return [facts(row) async for row in ledger.pages(run, only=only)]
 
 
-async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, *, site: str) -> list[str]:
-    """Ask auto-generate-prompts about what this run brought, 50 topics a call, and keep the answer.
+async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, pages: Sequence[PageFacts]) -> list[str]:
+    """Ask auto-generate-prompts about some pages, 50 topics a call, and keep each answer.
 
     Returns:
-        Different prompts in the order they came; none when the run brought no page.
+        Different prompts in the order they came; none when there are no pages.
     """
-    pages = await brought(ledger, run)
     chosen = topics.topics(pages)
     if not chosen:
         return []
     first = min(pages, key=lambda page: (len(page.uri), page.uri))
     told = topics.context(
-        site=first.site_name or site, description=first.description, pages=len(pages), language=first.language
+        site=first.site_name or run.source, description=first.description, pages=len(pages), language=first.language
     )
     prompts: dict[str, None] = {}
     for call in topics.calls(chosen):
@@ -67,15 +71,17 @@ async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, *, s
     return list(prompts)
 
 
-async def submit_findings(ledger: Ledger, persona: PersonaClient, run: Run) -> int:
-    """Submit what a person should look at among this run's news, and keep it.
+async def submit_findings(
+    ledger: Ledger, persona: PersonaClient, run: Run, pages: Sequence[PageFacts]
+) -> list[Finding]:
+    """Submit what a person should look at among some pages, and keep it.
 
     Returns:
-        How many findings were submitted.
+        The findings that were submitted.
     """
-    found = findings.findings(await brought(ledger, run))
+    found = findings.findings(pages)
     for start in range(0, len(found), FINDINGS_A_CALL):
         part = found[start : start + FINDINGS_A_CALL]
         await persona.review_data([item.article for item in part], [item.note for item in part])
         await ledger.keep_findings(run, [(item.uri, item.article, item.note) for item in part])
-    return len(found)
+    return found

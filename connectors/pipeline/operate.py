@@ -20,7 +20,7 @@ from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSetting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from connectors.ledger import Ledger
+    from connectors.ledger import Ledger, SourceStatus, Visit
     from connectors.models import Extracted
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import StateSettings
@@ -214,7 +214,7 @@ async def verify(
     return settled
 
 
-async def status(*, state: StateSettings) -> list[dict[str, Any]]:
+async def status(*, state: StateSettings) -> list[SourceStatus]:
     """Return a row for each source: pages, last run, batches by state."""
     ledger = parts.open_ledger(state)
     try:
@@ -223,7 +223,7 @@ async def status(*, state: StateSettings) -> list[dict[str, Any]]:
         await ledger.close()
 
 
-async def explain(url: str, *, state: StateSettings) -> list[dict[str, Any]]:
+async def explain(url: str, *, state: StateSettings) -> list[Visit]:
     """Return what became of a URL in each run, newest first, and by which rule."""
     from connectors.web.urls import normalise
 

@@ -202,13 +202,15 @@ class IngestRun:
     async def prompts(self) -> list[str]:
         """Ask for prompts about what the run brought; keeps and returns them."""
         self.progress.stage = "enriching"
-        self.prompts_made = await enriching.ask_for_prompts(self.ledger, self.persona, self.run, site=self.name)
+        pages = await enriching.facts_of(self.ledger, self.run, only="brought")
+        self.prompts_made = await enriching.ask_for_prompts(self.ledger, self.persona, self.run, pages)
         return self.prompts_made
 
     async def review(self) -> int:
         """Submit findings for review; returns how many."""
         self.progress.stage = "enriching"
-        self.reviewed = await enriching.submit_findings(self.ledger, self.persona, self.run)
+        pages = await enriching.facts_of(self.ledger, self.run, only="brought")
+        self.reviewed = len(await enriching.submit_findings(self.ledger, self.persona, self.run, pages))
         return self.reviewed
 
     def stop(self) -> None:
