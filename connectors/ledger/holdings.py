@@ -170,8 +170,8 @@ def keep_probe(connection: Connection, *, destination: str, told: dict[str, Any]
 
 def updates(connection: Connection, run: Run, *, after_id: int, most: int) -> list[Update]:
     """Return versions that replace another one in place: the elder is verified and one item, or we began already."""
-    elder = versions.alias("elder")
-    one = select(func.count()).where(items.c.version_id == elder.c.id).scalar_subquery() == 1
+    elder, own = versions.alias("elder"), items.alias("own")
+    one = select(func.count()).where(own.c.version_id == elder.c.id).correlate(elder).scalar_subquery() == 1
     query = (
         select(versions, elder.c.id.label("elder_id"), items.c.item_id)
         .join(elder, and_(elder.c.page_id == versions.c.page_id, elder.c.id < versions.c.id))

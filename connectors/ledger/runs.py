@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select, update
 
 from connectors.errors import UsageError
-from connectors.ledger import lease, pages, visits
+from connectors.ledger import approvals, lease, pages, visits
 from connectors.ledger.pack import dump, from_ms
 from connectors.ledger.schema import holds, insert_id, runs, sources
 from connectors.ledger.schema import pages as pages_table
@@ -90,6 +90,8 @@ def finish(connection: Connection, run: Run, *, state: str, complete: bool, summ
     visits.close(connection, run.id, now=now)
     ended = {"state": state, "complete": int(complete), "summary": dump(summary), "ended_at": now}
     connection.execute(update(runs).where(runs.c.id == run.id).values(ended))
+    if run.purpose in _CRAWLS:
+        approvals.overtake(connection, source_id=run.source_id, run=run.id)
     _prune(connection, run)
     give_back(connection, run.source_id)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from connectors.errors import FatalError, UsageError
-from connectors.ledger import lease, pages, reports, runs, visits
+from connectors.ledger import approvals, lease, pages, reports, runs, visits
 from connectors.ledger.frontier import StoredFrontier
 from connectors.ledger.pack import to_ms
 from connectors.ledger.sending import Sending
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from connectors.ledger.approvals import Waiting
     from connectors.ledger.values import (
         BatchRow,
         Counts,
@@ -281,6 +282,14 @@ class Ledger:
     async def unquarantine(self, run: Run, which: str) -> int:
         """Take pages (a URI, the source's name or ``all``) out of quarantine; they are due again."""
         return await self._write(run, partial(pages.unquarantine, run=run, which=which))
+
+    async def waiting(self, run: int | None = None) -> list[Waiting]:
+        """Return the runs that wait for a person: all, or the one with this number."""
+        return await self._read(partial(approvals.waiting, run=run))
+
+    async def decide(self, run: int, *, state: str) -> bool:
+        """Write down what a person decided of a waiting run; False when it does not wait (any more)."""
+        return await self._read(partial(approvals.decide, run=run, state=state))
 
     async def explain(self, uri: str) -> list[Visit]:
         """Return what became of a URI in each run that met it, the newest first."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import bindparam, create_engine, event, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from connectors.errors import FatalError, IngestError
@@ -279,7 +279,7 @@ def _answer(calls: list[_Call]) -> None:
 
 
 def _translate(error: BaseException) -> BaseException:
-    if isinstance(error, SQLAlchemyError):
+    if isinstance(error, DBAPIError):
         fatal = _cannot_write(error)
         fatal.__cause__ = error
         return fatal

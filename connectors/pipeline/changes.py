@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from connectors.errors import RefusedError, RetryableError
 from connectors.extractors.tidy import normal
@@ -12,7 +12,7 @@ from connectors.ledger import evidence, faults
 from connectors.pipeline.matching import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from connectors.ledger import Ledger, Run
     from connectors.ledger.values import Holding, Removal, Update
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _NOT_FOUND: Final = 404
+
+Approved: TypeAlias = "Collection[str] | None"
+"""The addresses that a person agreed to change or remove; None: nobody was asked, and the guards decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,7 @@ class Changer:
         self._attempt = attempt
         self._prove = prove
 
-    async def change(self, run: Run, *, complete: bool, approved: bool) -> Changes:
+    async def change(self, run: Run, *, complete: bool, approved: Approved) -> Changes:
         """Update changed pages and delete vanished ones, as far as evidence and guards allow."""
         if run.purpose in {"import", "sync"}:
             await self._sending.count_evidence(run, complete=complete)
@@ -82,14 +85,14 @@ class Changer:
             await self._prove(run)
         halved, pages = await self._sending.sizes_of_updates(run)
         updated = failed = 0
-        if evidence.looks_like_a_redesign(halved, pages=pages) and not approved:
+        if evidence.looks_like_a_redesign(halved, pages=pages) and approved is None:
             why = (
                 f"{why} {halved} of {pages} pages would lose half of their text: perhaps the site was redesigned "
                 "and the extraction broke."
             ).strip()
             withheld += [Withheld(uri=change.page.uri, reason="halved") async for change in self._sending.updates(run)]
         else:
-            updated, failed = await self._update_all(run)
+            updated, failed = await self._update_all(run, approved)
         deleted, undeleted = await self._remove_all(run)
         return Changes(updated=updated, deleted=deleted, withheld=tuple(withheld), why=why, failed=failed + undeleted)
 
@@ -118,18 +121,22 @@ class Changer:
                 await self._put(holding.items[0], texts[holding.version_id])
                 log.info("Restored %s, which somebody had changed, for run %s.", holding.uri, run.id)
 
-    async def _bury(self, run: Run, *, approved: bool) -> tuple[list[Withheld], str]:
+    async def _bury(self, run: Run, *, approved: Approved) -> tuple[list[Withheld], str]:
         candidates = await self._sending.candidates(run)
         _, pages = await self._sending.sizes_of_updates(run)
-        if evidence.too_many_deletions(len(candidates), pages=pages) and not approved:
+        if approved is not None:
+            candidates = [found for found in candidates if found[1] in approved]
+        elif evidence.too_many_deletions(len(candidates), pages=pages):
             why = f"{len(candidates)} of {pages} pages would be deleted at once: a person should agree first."
             return [Withheld(uri=uri, reason=reason) for _, uri, reason in candidates], why
         await self._sending.bury(run, [page for page, _, _ in candidates])
         return [], ""
 
-    async def _update_all(self, run: Run) -> tuple[int, int]:
+    async def _update_all(self, run: Run, approved: Approved) -> tuple[int, int]:
         updated = failed = 0
         async for change in self._sending.updates(run):
+            if approved is not None and change.page.uri not in approved:
+                continue
             try:
                 updated += await self._update(run, change)
             except RetryableError as error:

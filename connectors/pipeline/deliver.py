@@ -13,7 +13,7 @@ from connectors.extractors.tidy import normal
 from connectors.ledger import faults, lease, transitions
 from connectors.ledger.values import BatchHead
 from connectors.pipeline.breaker import Breaker
-from connectors.pipeline.changes import Changer, Changes
+from connectors.pipeline.changes import Approved, Changer, Changes
 from connectors.pipeline.matching import key_of
 from connectors.pipeline.reconcile import Coverage, Findings, Reconciler
 
@@ -284,12 +284,12 @@ class Delivery:
 
     # -- changes and verification -------------------------------------------------------------------------------------
 
-    async def change(self, run: Run, *, complete: bool = False, approved: bool = False) -> Changes:
+    async def change(self, run: Run, *, complete: bool = False, approved: Approved = None) -> Changes:
         """Update changed pages in place and delete vanished ones, as far as the evidence and the guards allow.
 
         Args:
             complete: this run saw the whole source.
-            approved: a person agreed to what a guard held back.
+            approved: addresses that a person agreed to, of those that a guard held back; only these are touched.
         """
         return await self._changer.change(run, complete=complete, approved=approved)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _HEAD = 24
 _SOURCE = "Source: "
+_LONGEST_OVERLAP = 2000
 
 
 def key_of(normal_text: str) -> bytes:
@@ -101,6 +102,15 @@ class Pieces:
     surplus: tuple[str, ...]
 
 
+class _Found(NamedTuple):
+    """Items with one text that stands in a page at one place."""
+
+    start: int
+    length: int
+    key: bytes
+    ids: list[str]
+
+
 def in_pieces(text: str, loose: Mapping[str, list[Loose]], *, taken: Collection[str] = ()) -> Pieces | None:
     """Find a page in pieces: each contained in the page's text, in order, together covering it (they may overlap).
 
@@ -109,60 +119,64 @@ def in_pieces(text: str, loose: Mapping[str, list[Loose]], *, taken: Collection[
         taken: ids that belong to other pages.
 
     Returns:
-        None when something of the page is missing.
+        None when something of the page is missing, or it is in one piece.
     """
-    chosen: list[list[str]] = []
+    chosen: list[_Found] = []
+    used: Counter[bytes] = Counter()
     covered = 0
-    for start, groups in _candidates(text, loose, taken):
-        if start > covered + 1:
-            break
-        best = max(groups, key=lambda group: group[0])
-        if start + best[0] > covered:
-            chosen.append(best[1])
-            covered = start + best[0]
-    if covered < len(text) or not chosen or len(chosen) == 1:
+    while covered < len(text):
+        found = _reaching_on(text, covered, loose, used=used, taken=taken)
+        if found is None:
+            return None
+        chosen.append(found)
+        used[found.key] += 1
+        covered = found.start + found.length
+        covered += text[covered : covered + 1] == " "
+    if len(chosen) < 2:  # noqa: PLR2004 - one piece is no pieces
         return None
-    used = {ids[0] for ids in chosen}
-    pages = len(chosen[0])
-    surplus = [item for ids in chosen for item in ids[1:pages] if item not in used]
-    return Pieces(items=tuple(ids[0] for ids in chosen), surplus=tuple(dict.fromkeys(surplus)))
+    return _shared_out(chosen, used)
 
 
-def _candidates(
-    text: str, loose: Mapping[str, list[Loose]], taken: Collection[str]
-) -> Iterable[tuple[int, list[tuple[int, list[str]]]]]:
-    """Yield, for each place where a piece may begin, the pieces that do begin there: length and ids."""
-    places = [0]
-    ends: set[int] = set()
-    index = 0
-    while index < len(places):
-        start = places[index]
-        index += 1
-        groups: dict[bytes, tuple[int, list[str]]] = {}
-        for item in _starting(text, start, loose):
+def _shared_out(chosen: list[_Found], used: Counter[bytes]) -> Pieces:
+    copies = len(chosen[0].ids) // used[chosen[0].key]
+    given: Counter[bytes] = Counter()
+    items: list[str] = []
+    surplus: dict[str, None] = {}
+    for found in chosen:
+        items.append(found.ids[given[found.key]])
+        given[found.key] += 1
+        surplus.update(dict.fromkeys(found.ids[used[found.key] : used[found.key] * copies]))
+    return Pieces(items=tuple(items), surplus=tuple(surplus))
+
+
+def _reaching_on(
+    text: str, covered: int, loose: Mapping[str, list[Loose]], *, used: Counter[bytes], taken: Collection[str]
+) -> _Found | None:
+    """Return the longest piece that begins where the last one ended, else one that overlaps it and reaches further."""
+    start = covered
+    while True:
+        longest: _Found | None = None
+        for found in _starting(text, start, loose, taken):
+            further = found.start + found.length > covered and len(found.ids) > used[found.key]
+            if further and (longest is None or found.length > longest.length):
+                longest = found
+        if longest is not None or covered == 0:
+            return longest
+        start = text.rfind(" ", 0, max(0, start - 1)) + 1
+        if start == 0 or covered - start > _LONGEST_OVERLAP:
+            return None
+
+
+def _starting(text: str, start: int, loose: Mapping[str, list[Loose]], taken: Collection[str]) -> Iterable[_Found]:
+    head = text[start : start + _HEAD]
+    groups: dict[bytes, _Found] = {}
+    for length in range(1, len(head) + 1):  # an item shorter than the head stands under its whole text
+        for item in loose.get(head[:length], ()):
             if item.id in taken:
                 continue
             if item.key not in groups:
                 if key_of(text[start : start + item.length]) != item.key:
                     continue
-                groups[item.key] = (item.length, [])
-            groups[item.key][1].append(item.id)
-        found = [group for group in groups.values() if group[1]]
-        if found:
-            yield start, found
-            ends.update(start + length for length, _ in found)
-        # A piece begins where another ends, or, where pieces overlap, at some word before that.
-        following = text.find(" ", start) + 1
-        nexts = {end + (text[end : end + 1] == " ") for end in ends if end > start}
-        if following > 0:
-            nexts.add(following)
-        later = [place for place in nexts if start < place < len(text)]
-        if later:
-            places.append(min(later))
-        ends = {end for end in ends if end > start}
-
-
-def _starting(text: str, start: int, loose: Mapping[str, list[Loose]]) -> Iterable[Loose]:
-    head = text[start : start + _HEAD]
-    for length in range(1, len(head) + 1):  # an item shorter than the head stands under its whole text
-        yield from loose.get(head[:length], ())
+                groups[item.key] = _Found(start, item.length, item.key, [])
+            groups[item.key].ids.append(item.id)
+    return groups.values()
