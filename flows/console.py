@@ -35,7 +35,7 @@ def line(text: str) -> None:
 
 def numbers(progress: Progress) -> str:
     """Return a run's counts as one line."""
-    parts = [f"{progress.discovered} found", f"{progress.read} read"]
+    parts = [f"{max(progress.discovered, progress.done)} found", f"{progress.read} read"]
     parts += [f"{progress.unmodified} not modified"] if progress.unmodified else []
     skipped = progress.rules.total()
     parts += [f"{skipped} passed over"] if skipped else []
@@ -100,7 +100,7 @@ def _picture(name: str, progress: Progress, *, seconds: float) -> Any:
     table.add_row(Text(safe(name, longest=60), style="bold"), Text(progress.stage, style="cyan"), Text(_clock(seconds)))
     due = progress.verdicts["new"] + progress.verdicts["changed"]
     rows = (
-        ("crawled", progress.done, progress.discovered, f"{rate:.0f} a second"),
+        ("crawled", progress.done, max(progress.discovered, progress.done), f"{rate:.0f} a second"),
         ("delivered", progress.delivered, max(progress.delivered, due),
          f"{progress.batches} batches" + (f", {progress.batches_failed} failed" if progress.batches_failed else "")),
         ("verified", progress.verified, max(progress.verified, progress.delivered), ""),

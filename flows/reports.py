@@ -55,7 +55,7 @@ def progress_percent(progress: Progress) -> float:
     """Return how much of what is known to be due is done."""
     if progress.stage == "done":
         return 100.0
-    due = progress.discovered + progress.verdicts["new"] + progress.verdicts["changed"]
+    due = max(progress.discovered, progress.done) + progress.verdicts["new"] + progress.verdicts["changed"]
     done = progress.done + progress.delivered
     return min(99.0, round(100.0 * done / due, 1)) if due else 0.0
 

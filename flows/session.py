@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 HEAD_START_S = 2.0
 PATIENCE_S = 90.0
 STOP_WITHIN_S = 8.0
+FLUSH_S = 5
 
 
 class Prefect:
@@ -65,6 +66,7 @@ class Prefect:
     async def _choose_server(self) -> Any:
         """Find or start a server and point this process' Prefect at it; returns what to await, if anything."""
         os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "connectors,flows")
+        os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         if not self._debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
@@ -115,15 +117,21 @@ class Prefect:
             await asyncio.to_thread(self._flush_then_stop)
 
     def _flush_then_stop(self) -> None:
-        if "prefect" in sys.modules:
-            with suppress(Exception):
-                from prefect.events.worker import EventsWorker
-                from prefect.logging.handlers import APILogWorker
-
-                APILogWorker.drain_all(timeout=5)
-                EventsWorker.drain_all(timeout=5)
+        flush()
         assert self._own is not None
         self._own.stop()
+
+
+def flush() -> None:
+    """Send what Prefect still holds back, so that it does not try to when its server is gone."""
+    if "prefect" not in sys.modules:
+        return
+    with suppress(Exception):
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        APILogWorker.drain_all(timeout=FLUSH_S)
+        EventsWorker.drain_all(timeout=FLUSH_S)
 
 
 def _point_at(state: Path, api_url: str) -> None:
@@ -173,7 +181,7 @@ async def conduct(
 async def _wait_for_the_story(telling: asyncio.Task[Any], prefect: Prefect, say: Callable[[str], None]) -> None:
     done, _ = await asyncio.wait({telling}, timeout=1)
     if not done:
-        say("Everything is delivered; Prefect writes down the run.")
+        say("The work is done; Prefect writes down the run.")
         done, _ = await asyncio.wait({telling}, timeout=PATIENCE_S)
     if not done:
         prefect.problem = f"it was not ready {PATIENCE_S:.0f} s after the work was done"

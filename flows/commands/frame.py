@@ -97,15 +97,17 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def logs(*, debug: bool) -> None:
-    """Send warnings (with ``debug``: everything of ours) to stderr."""
+    """Send our own warnings (with ``debug``: everything of ours) to stderr; other libraries' logs stay theirs."""
     import logging
 
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
-    if debug:
-        for name in ("connectors", "flows"):
-            logging.getLogger(name).setLevel(logging.DEBUG)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(levelname)s  %(message)s", datefmt="%H:%M:%S"))
+    handler.setLevel(logging.DEBUG if debug else logging.WARNING)
+    for name in ("connectors", "flows"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.DEBUG if debug else logging.INFO)
+        logger.addHandler(handler)
+        logger.propagate = False
 
 
 def state_settings(state: Path | None = None, ledger: str | None = None) -> StateSettings:

@@ -99,3 +99,25 @@ class SmallRun:
 @pytest.fixture
 def small_run():
     return SmallRun
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory):
+    """One lean Prefect server for all tests that need one, as `import` starts it."""
+    from flows.local_server import TemporaryServer, environment, folder_of
+
+    state = tmp_path_factory.mktemp("prefect")
+    server = TemporaryServer(state)
+    server.start()
+    try:
+        assert asyncio.run(server.ready(timeout_s=150)), server.log_path.read_text()
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+        home = environment(folder_of(state), api_url=server.api_url)["PREFECT_HOME"]
+        with temporary_settings({PREFECT_API_URL: server.api_url, PREFECT_HOME: home}):
+            yield server.api_url
+            from flows.session import flush
+
+            flush()
+    finally:
+        server.stop()
