@@ -18,9 +18,10 @@ from connectors.pipeline import parts
 from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSettings, SourceOptions, WebsiteSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from connectors.ledger import Ledger, SourceStatus, Visit
+    from connectors.ledger.approvals import Waiting
     from connectors.models import Extracted
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import StateSettings
@@ -212,6 +213,67 @@ async def verify(
                 await ledger.release(run)
         settled.quarantined = await ledger.quarantined(destination.key)
     return settled
+
+
+async def approve(
+    run_id: int, *, persona: PersonaSettings, state: StateSettings, only: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Carry out what a guarded run waits for: all of it, or only some addresses of its list.
+
+    Raises:
+        UsageError: the run does not wait.
+        FatalError: the API refuses us.
+    """
+    from connectors.pipeline.deliver import Delivery
+
+    async with _opened(persona, state) as (ledger, destination):
+        waiting = await _waiting(ledger, run_id, destination.key)
+        listed = {page["uri"] for page in waiting.summary.get("approval", {}).get("pages", ())}
+        agreed = listed if only is None else listed & set(only)
+        run = await ledger.begin_retry(source=waiting.source, destination=destination.key)
+        try:
+            delivery = Delivery(ledger, destination.client, DeliveryOptions())
+            changes = await delivery.change(run, approved=agreed)
+            if only is not None:
+                await ledger.sending.pardon(run)
+            coverage = await delivery.verify(run)
+            await ledger.decide(run_id, state="approved")
+        finally:
+            await ledger.release(run)
+    return {
+        "run": str(run_id),
+        "source": waiting.source,
+        "updated": changes.updated,
+        "deleted": changes.deleted,
+        "failed": changes.failed,
+        "verified": coverage.verified,
+        "due": coverage.due,
+    }
+
+
+async def reject(run_id: int, *, persona: PersonaSettings, state: StateSettings) -> dict[str, Any]:
+    """Leave what a guarded run waits for as it is; the evidence against its pages is forgotten.
+
+    Raises:
+        UsageError: the run does not wait.
+    """
+    async with _opened(persona, state) as (ledger, destination):
+        waiting = await _waiting(ledger, run_id, destination.key)
+        run = await ledger.begin_retry(source=waiting.source, destination=destination.key)
+        try:
+            kept = await ledger.sending.pardon(run)
+            await ledger.decide(run_id, state="rejected")
+        finally:
+            await ledger.release(run)
+    return {"run": str(run_id), "source": waiting.source, "kept": kept}
+
+
+async def _waiting(ledger: Ledger, run_id: int, destination: str) -> Waiting:
+    for found in await ledger.waiting(run_id):
+        if found.destination == destination:
+            return found
+    others = ", ".join(str(found.run) for found in await ledger.waiting()) or "none"
+    raise errors.UsageError(f"Run {run_id} does not wait for approval. Runs that do: {others}.")
 
 
 async def status(*, state: StateSettings) -> list[SourceStatus]:

@@ -189,7 +189,7 @@ class IngestRun:
     async def change(self) -> Changes:
         """Update what changed at the source and remove what is gone, as far as evidence and guards allow."""
         complete = self.collector.complete and self.failure is None and not self.progress.rules["skipped:max-pages"]
-        self.changes = await self.delivery.change(self.run, complete=complete, approved=False)
+        self.changes = await self.delivery.change(self.run, complete=complete)
         return self.changes
 
     async def verify(self) -> Coverage:

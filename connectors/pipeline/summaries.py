@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from connectors.pipeline.changes import Changes
     from connectors.pipeline.reconcile import Coverage
 
-_LISTED = 500
+_LISTED = 100_000
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
 
