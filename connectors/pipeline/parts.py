@@ -180,7 +180,7 @@ def open_source(
             from connectors.sources.website import Website
 
             fetcher = open_fetcher(source, headers, source.website)
-            return Website(source, fetcher=fetcher, store=ledger.frontier(run)), fetcher
+            return Website(source, fetcher=fetcher, store=ledger.frontier(run), known=known), fetcher
         case SitemapSource():
             from connectors.sources.sitemap import Sitemap
 

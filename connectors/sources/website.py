@@ -17,7 +17,7 @@ from connectors.web.sites import Sites
 from connectors.web.traps import TrapLimits, Traps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from connectors.models import Due, Kind
     from connectors.settings import WebsiteSource
@@ -38,6 +38,7 @@ class Website:
         options: where it starts and what belongs to it.
         fetcher: made with the start address among its ``allowed``.
         store: where found addresses wait; a durable one resumes where it was.
+        known: the validators of an address' last version, so that an unchanged start page costs a 304 too.
         limits: where traps begin.
 
     Raises:
@@ -47,9 +48,16 @@ class Website:
     kind: ClassVar[Kind] = "website"
 
     def __init__(
-        self, options: WebsiteSource, *, fetcher: Fetcher, store: FrontierStore, limits: TrapLimits | None = None
+        self,
+        options: WebsiteSource,
+        *,
+        fetcher: Fetcher,
+        store: FrontierStore,
+        limits: TrapLimits | None = None,
+        known: Callable[[str], Awaitable[Due | None]] | None = None,
     ) -> None:
         self._options = options
+        self._known = known
         self._fetcher = fetcher
         self._start = urls.normalise(options.website)
         if not self._start:
@@ -171,10 +179,7 @@ class Website:
             if said.refuses(at):
                 self._raise_if_gone(at)
                 return answers
-            got = await self._fetcher.fetch_once(
-                at,
-                Ask(wanted=lambda media_type, uri=at: is_wanted(media_type, uri)),  # type: ignore[misc]
-            )
+            got = await self._fetcher.fetch_once(at, await self._ask_for(at))
             answers[at] = got
             if isinstance(got, Skipped):
                 raise UsageError(_start_problem(self._start, got))
@@ -186,6 +191,14 @@ class Website:
             self._follow_start(got)
             at = got.to
         raise UsageError(f"{urls.redact(self._start)} redirects in a circle: give the address of a page.")
+
+    async def _ask_for(self, uri: str) -> Ask:
+        known = await self._known(uri) if self._known else None
+        return Ask(
+            etag=known.etag if known else "",
+            last_modified=known.last_modified if known else "",
+            wanted=lambda media_type: is_wanted(media_type, uri),
+        )
 
     def _raise_if_gone(self, at: str) -> None:
         """A robots.txt that cannot be asked for because nobody is there says that the address is wrong."""
@@ -206,6 +219,8 @@ class Website:
 
 def _must_be_a_page(got: Resource, start: str) -> None:
     media_type = got.media_type
+    if got.body is None:
+        return
     if media_type.startswith("text/") or media_type in {"", "application/xhtml+xml", "application/octet-stream"}:
         return
     if media_type == "application/json" or media_type.endswith(("+json", "/xml")):
