@@ -15,7 +15,6 @@ from connectors.models import Page
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_HALF, _WHOLE = 1 << 63, 1 << 64
 _MOST_TEXT = 1 << 30
 _SHORT = 200
 _RAW, _ZSTD = b"\x00", b"\x01"
@@ -60,12 +59,12 @@ def unpack_links(data: bytes) -> tuple[str, ...]:
 
 def pack_blocks(blocks: Iterable[int]) -> bytes:
     """Store 64-bit hashes, eight bytes each."""
-    return array("q", ((block + _HALF) % _WHOLE - _HALF for block in blocks)).tobytes()
+    return array("Q", (block % _WHOLE for block in blocks)).tobytes()
 
 
 def unpack_blocks(data: bytes) -> array[int]:
-    """Undo `pack_blocks`; the numbers are signed."""
-    return array("q", bytes(data))
+    """Undo `pack_blocks`; the numbers are unsigned."""
+    return array("Q", bytes(data))
 
 
 def dump(value: Any) -> str:

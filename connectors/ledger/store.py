@@ -228,7 +228,7 @@ class Ledger:
         await self._write(run, partial(pages.drop, run=run, uri=uri, rule=rule, detail=detail))
 
     async def repeated_blocks(self, run: Run) -> frozenset[int]:
-        """Return the blocks (signed 64-bit) that stand on most pages of this run; none for fewer than five pages."""
+        """Return the blocks (unsigned 64-bit) that stand on most pages of this run; none for fewer than five pages."""
         return await self._read(partial(reports.repeated_blocks, run=run))
 
     # -- what is said about it ----------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ class Ledger:
             after = chunk[-1].page_id
 
     async def blocks(self, run: Run, uri: str) -> tuple[int, ...]:
-        """Return the text blocks (signed 64-bit) of the page under a URI; none when there is no such page."""
+        """Return the text blocks (unsigned 64-bit) of the page under a URI; none when there is no such page."""
         return await self._read(partial(reports.blocks, run=run, uri=uri))
 
     async def failures(self, run: Run) -> list[Failure]:

@@ -319,7 +319,7 @@ async def test_many_deletions_at_once_wait_for_a_person(rig):
     assert (changes.deleted, len(changes.withheld), rig.holds()) == (0, 7, of(many))
     assert "7 of 20 pages" in changes.why
     await rig.begin("retry")
-    approved = await rig.delivery.change(rig.run, approved=True)
+    approved = await rig.delivery.change(rig.run, approved={page.uri for page in changes.withheld})
     assert (approved.deleted, rig.holds()) == (7, of(few))
 
 
