@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from connectors.persona.server import api
 from connectors.persona.server.gate import LOOPBACK, Gate
 from connectors.persona.server.model import writer_from_environment
+from connectors.persona.server.pages import add_pages, error_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import JSONResponse, Response
     from pydantic import SecretStr
     from starlette.requests import Request
 
@@ -38,7 +39,9 @@ def build(store: Store, *, secret: SecretStr | None, hosts: frozenset[str] | Non
         redirect_slashes=False,
     )
     app.state.store = store
-    api.add_routes(app, store, writer_from_environment())
+    writer = writer_from_environment()
+    api.add_routes(app, store, writer)
+    add_pages(app, store, writer)
     app.add_exception_handler(api.Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _no_such_thing)
@@ -53,10 +56,10 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     return api.error_answer(getattr(error, "status", 400), str(error))
 
 
-async def _no_such_thing(_: Request, error: Exception) -> JSONResponse:
+async def _no_such_thing(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 400)
     said = {404: "there is nothing at this address", 405: "this address does not take this method"}
-    return api.error_answer(status, said.get(status, str(getattr(error, "detail", "the request is not understood"))))
+    return error_page(request, status, said.get(status, str(getattr(error, "detail", "it is not understood"))))
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:

@@ -102,6 +102,9 @@ STEPS = (
         added_at TEXT NOT NULL
     );
     """,
+    """
+    CREATE INDEX pages_source ON pages (source, id);
+    """,
 )
 
 

@@ -17,6 +17,7 @@ _SOURCE = re.compile(r"Source: (\S+)[ \t]*(?:\r?\n|$)")
 _LINE = re.compile(
     r"^(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
 )
+_COMBINING = re.compile(r"[\u0300-\u036f]")
 _WORD = re.compile(r"\w+(?:[.\-:/]+\w+)*")
 # Scripts without spaces between words: each character is a word of its own in the index.
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f])")
@@ -94,7 +95,7 @@ def folded(text: str) -> str:
     """Return text in lower case without accents, as words are compared."""
     if text.isascii():
         return text.lower()
-    return "".join(char for char in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(char))
+    return _COMBINING.sub("", unicodedata.normalize("NFKD", text.lower()))
 
 
 def words(text: str) -> list[str]:
