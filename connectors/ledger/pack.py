@@ -19,6 +19,8 @@ _MOST_TEXT = 1 << 30
 _SHORT = 200
 _RAW, _ZSTD = b"\x00", b"\x01"
 
+_MASK = 2**64 - 1
+
 
 def uri_hash(uri: str) -> int:
     """Return the 64 bits under which a URI is found; two of a million collide once in 40 million ledgers."""
@@ -59,7 +61,7 @@ def unpack_links(data: bytes) -> tuple[str, ...]:
 
 def pack_blocks(blocks: Iterable[int]) -> bytes:
     """Store 64-bit hashes, eight bytes each."""
-    return array("Q", (block % _WHOLE for block in blocks)).tobytes()
+    return array("Q", (block & _MASK for block in blocks)).tobytes()
 
 
 def unpack_blocks(data: bytes) -> array[int]:
