@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EVERY_S = 5.0
 FRAMES_A_SECOND = 4
 EXAMPLES = 3
+MOST_ASKED = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -130,6 +131,10 @@ def summary(
     if source.get("reviewed"):
         out.append(f"  For review  {source['reviewed']} findings a person should look at")
     out += [f"  Problem     {safe(problem, longest=400)}" for problem in source.get("problems", ())]
+    if asked := source.get("approval"):
+        out.append(f"  Waits       {safe(asked['why'], longest=300)}")
+        out += [f"    {safe(page['uri'])}  ({safe(page['reason'])})" for page in asked["pages"][:MOST_ASKED]]
+        out += [f"    … and {asked['count'] - MOST_ASKED} more"] if asked["count"] > MOST_ASKED else []
     return "\n".join(out)
 
 

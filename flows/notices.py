@@ -29,7 +29,13 @@ def of(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     if failed or refused or (summary["state"] == "stopped" and summary.get("problems")):
         told.append(("delivery.failed", common | {"failed_batches": failed, "quarantined_pages": refused}))
     if summary["state"] == "awaiting-approval":
-        told.append(("approval.needed", common | {"guard": summary.get("guard", {})}))
+        asked = summary.get("approval", {})
+        told.append(
+            (
+                "approval.needed",
+                common | {key: asked.get(key) for key in ("why", "count", "approve", "reject")},
+            )
+        )
     return told
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = 3
 MOST_PROMPTS = 10
+MOST_LISTED = 100
 MOST_OF_A_NAME = 60
 BAR = 40
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
@@ -63,7 +64,7 @@ def progress_percent(progress: Progress) -> float:
 def report(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> str:
     """Return one source's report in Markdown."""
     title = escaped(str(summary["name"]))
-    parts = [f"# {title}", _headline(summary)]
+    parts = [f"## {title}", _headline(summary), _approval(summary)]
     if "urls" in summary:
         parts += [_totals(summary), _outcomes(summary["urls"], facts), _changes(summary, facts)]
     parts += [_failures(facts), _batches(facts), _prompts(prompts, summary), _nights(facts), _next(summary)]
@@ -71,10 +72,10 @@ def report(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) 
 
 
 def _headline(summary: Mapping[str, Any]) -> str:
-    sign = {"completed": "✅", "failed": "❌", "stopped": "⏹️", "awaiting-approval": "✋"}.get(str(summary["state"]), "")
-    problems = "".join(f"\n> - {escaped(problem, longest=400)}" for problem in summary.get("problems", ()))
     where = escaped(str(summary.get("where", "")))
-    return f"> {sign} **{summary['state']}** · run {summary.get('run', '')} · into {where}\n>{problems}".rstrip(">\n")
+    head = f"**{str(summary['state']).capitalize()}** · run {summary.get('run', '')} · into {where}"
+    problems = "\n".join(f"- {escaped(problem, longest=400)}" for problem in summary.get("problems", ()))
+    return f"{head}\n\n{problems}".strip()
 
 
 def _totals(summary: Mapping[str, Any]) -> str:
@@ -105,10 +106,10 @@ def _outcomes(urls: Mapping[str, Any], facts: Facts) -> str:
     }
     total = max(1, urls["discovered"])
     bar = "".join(sign * round(BAR * count / total) for sign, count in zip("█▓░✗", parts.values(), strict=True))
-    head = f"## Every URL\n\n{urls['discovered']} discovered = " + " + ".join(
+    head = f"### Every URL\n\n{urls['discovered']} discovered = " + " + ".join(
         f"{count} {name}" for name, count in parts.items()
     )
-    out = [head, f"`{bar}`  █ fetched ▓ not modified ░ skipped ✗ failed"]
+    out = [head, f"`{bar}`", "█ fetched · ▓ not modified · ░ skipped · ✗ failed"]
     rows = [("skipped", *item) for item in skipped.items()] + [("failed", *item) for item in failed.items()]
     if rows:
         table = ["| outcome | rule | URLs | such as |", "|---|---|---|---|"]
@@ -130,7 +131,7 @@ def _changes(summary: Mapping[str, Any], facts: Facts) -> str:
         lines = [f"- {link(title or uri, uri)}" for title, uri in listed]
         if count > len(listed):
             lines.append(f"- … and {count - len(listed)} more" if listed else f"- {count} pages")
-        out.append(f"## {word}: {count}\n\n" + "\n".join(lines))
+        out.append(f"### {word}: {count}\n\n" + "\n".join(lines))
     return "\n\n".join(out)
 
 
@@ -138,7 +139,7 @@ def _failures(facts: Facts) -> str:
     if not facts.failures:
         return ""
     rows = [f"| {link(uri, uri)} | {escaped(rule)} | {escaped(detail)} |" for uri, rule, detail in facts.failures]
-    return "## What failed\n\n| URL | rule | why |\n|---|---|---|\n" + "\n".join(rows)
+    return "### What failed\n\n| URL | rule | why |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _batches(facts: Facts) -> str:
@@ -150,7 +151,7 @@ def _batches(facts: Facts) -> str:
         for row in failed
     ]
     return (
-        "## Batches that did not arrive\n\n| batch | pages | state | calls | why |\n|---|---|---|---|---|\n"
+        "### Batches that did not arrive\n\n| batch | pages | state | calls | why |\n|---|---|---|---|---|\n"
         + "\n".join(rows)
     )
 
@@ -160,10 +161,10 @@ def _prompts(prompts: Sequence[str], summary: Mapping[str, Any]) -> str:
     if prompts:
         shown = "\n".join(f"- {escaped(prompt)}" for prompt in prompts[:MOST_PROMPTS])
         more = f"\n- … and {len(prompts) - MOST_PROMPTS} more" if len(prompts) > MOST_PROMPTS else ""
-        out.append(f"## Prompts: {len(prompts)}\n\n{shown}{more}")
+        out.append(f"### Prompts: {len(prompts)}\n\n{shown}{more}")
     if summary.get("reviewed"):
         out.append(
-            f"## For review\n\n{summary['reviewed']} findings were submitted: pages that a person should look at."
+            f"### For review\n\n{summary['reviewed']} findings were submitted: pages that a person should look at."
         )
     return "\n\n".join(out)
 
@@ -177,7 +178,7 @@ def _nights(facts: Facts) -> str:
         rows.append(f"| {column} | `{sparkline(values)}` | {values[-1]} | {max(values)} |")
     first, last = facts.nights[0]["day"], facts.nights[-1]["day"]
     return (
-        f"## The last {len(facts.nights)} runs, {first} to {last}\n\n"
+        f"### The last {len(facts.nights)} runs, {first} to {last}\n\n"
         "| | oldest to newest | last | most |\n|---|---|---|---|\n" + "\n".join(rows)
     )
 
@@ -186,6 +187,24 @@ def sparkline(values: Sequence[int]) -> str:
     """Return a row of bars, one a value; zero is the lowest bar."""
     top = max(values, default=0) or 1
     return "".join(_SPARKS[round((len(_SPARKS) - 1) * value / top)] for value in values)
+
+
+def _approval(summary: Mapping[str, Any]) -> str:
+    """Return what waits for a person: why, and the pages."""
+    return _asked(summary["approval"]) if summary.get("approval") else ""
+
+
+def approval_request(waiting: Mapping[str, Any]) -> str:
+    """Return what the approval form tells, in Markdown: the source, why it waits, the pages."""
+    return f"## {escaped(str(waiting['source']))}, run {waiting['run']}\n\n{_asked(waiting['approval'])}"
+
+
+def _asked(asked: Mapping[str, Any]) -> str:
+    listed = "\n".join(
+        f"- {link(page['uri'], page['uri'])}: {escaped(page['reason'])}" for page in asked["pages"][:MOST_LISTED]
+    )
+    more = f"\n- … and {asked['count'] - MOST_LISTED} more" if asked["count"] > MOST_LISTED else ""
+    return f"### Waits for approval: {asked['count']} pages\n\n{escaped(asked['why'], longest=400)}\n\n{listed}{more}"
 
 
 def _next(summary: Mapping[str, Any]) -> str:
@@ -197,7 +216,7 @@ def _next(summary: Mapping[str, Any]) -> str:
         "awaiting-approval": "Look at the list, then approve or reject it: resume this run, or on a terminal "
         f"`persona-ingest sync --approve {summary.get('run', 'RUN')}` or `--reject {summary.get('run', 'RUN')}`.",
     }
-    return f"## What to do next\n\n{words.get(str(summary['state']), '')}"
+    return f"### What to do next\n\n{words.get(str(summary['state']), '')}"
 
 
 async def open_progress(name: str) -> UUID | None:
@@ -220,20 +239,20 @@ async def update_progress(artifact: UUID | None, progress: Progress) -> None:
         await aupdate_progress_artifact(artifact, progress=progress_percent(progress), description=words)
 
 
-async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> str:
-    """Create the report of one source, and tables of its batches and failures; returns the report's key."""
+async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> UUID:
+    """Create the report of one source, and tables of its batches and failures; returns the report's id."""
     from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
     name = str(summary["name"])
     key = key_of("report", name)
     text = report(summary, facts, prompts=prompts)
-    await acreate_markdown_artifact(markdown=text, key=key, description=f"{escaped(name)}: {summary['state']}")
+    made = await acreate_markdown_artifact(markdown=text, key=key, description=f"{name}: {summary['state']}"[:200])
     if facts.batches:
         await acreate_table_artifact(table=_plain(facts.batches), key=key_of("batches", name), description="Batches")
     if facts.failures:
         rows = [{"url": uri, "rule": rule, "why": detail} for uri, rule, detail in facts.failures]
         await acreate_table_artifact(table=_plain(rows), key=key_of("failures", name), description="What failed")
-    return key
+    return made
 
 
 def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -231,9 +231,9 @@ async def story(conductor: Conductor) -> dict[str, Any]:
     logger.info("%s %s into %s", "Going on with" if run.resumed else "Reading", safe(run.name), safe(run.where))
     await _tag(run.name, run.kind)
     summary = await follow(conductor)
-    key = await reports.publish(summary, conductor.facts, prompts=conductor.prompts)
+    report = await reports.publish(summary, conductor.facts, prompts=conductor.prompts)
     notices.emit(summary)
-    logger.info("Report: %s/artifacts/key/%s", settings.PREFECT_UI_URL.value() or "", key)
+    logger.info("Report: %s/artifacts/artifact/%s", settings.PREFECT_UI_URL.value() or "", report)
     return summary
 
 

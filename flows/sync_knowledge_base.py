@@ -12,10 +12,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from connectors.errors import IngestError
-from connectors.settings import AnySource
-from flows import reports, stages
+from connectors.settings import AnySource, StateSettings
+from flows import approvals, reports, stages
 from flows.catalogue import chosen
-from flows.opening import opened
+from flows.opening import opened, persona_of
 
 
 def _run_name() -> str:
@@ -41,6 +41,8 @@ async def sync_source(name: str, kind: str, address: str) -> State[Any]:  # noqa
     name="sync-knowledge-base",
     flow_run_name=_run_name,
     description="Bring the knowledge base up to date with every source of the sources file: add, update, remove.",
+    persist_result=True,  # what suspending asks for; the result is a sentence
+    result_serializer="json",
 )
 async def sync_knowledge_base(
     names: list[str] | None = None,
@@ -61,13 +63,39 @@ async def sync_knowledge_base(
         Path(config or os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml"), names or [], dry_run=dry_run
     )
     get_run_logger().info("%s sources: %s", len(sources), ", ".join(source.name for source in sources))
-    summaries = []
+    names = [source.name for source in sources]
+    # A run that was suspended for an approval starts again here when somebody has decided: it must not crawl again.
+    asked = await approvals.waiting(names, state=StateSettings()) if (flow_run.get_run_count() or 0) > 1 else []
+    summaries: list[dict[str, Any]] = []
+    if not asked:
+        summaries = await _all(sources, credentials)
+        text = reports.overview(summaries)
+        await acreate_markdown_artifact(markdown=text, key="nightly-sync", description="All sources")
+        asked = await approvals.waiting(
+            [s["name"] for s in summaries if s["state"] == "awaiting-approval"], state=StateSettings()
+        )
+    done = await _approvals(asked, credentials)
+    return _verdict(summaries, done)
+
+
+async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any]]:
+    summaries: list[dict[str, Any]] = []
     for source in sources:
         summaries.append(await _one(source, credentials))
         if summaries[-1]["state"] == "stopped":
             break
-    await acreate_markdown_artifact(markdown=reports.overview(summaries), key="nightly-sync", description="All sources")
-    return _verdict(summaries)
+    return summaries
+
+
+async def _approvals(asked: list[dict[str, Any]], credentials: str) -> list[str]:
+    """Ask a person about each run that waits; without a deployment there is no form, and the command line decides."""
+    if asked and not flow_run.get_deployment_id():
+        get_run_logger().warning("Waiting for `persona-ingest sync --approve %s` or --reject", asked[0]["run"])
+        return []
+    if not asked:
+        return []
+    persona = await persona_of(credentials)
+    return [await approvals.ask_and_carry_out(one, persona=persona) for one in asked]
 
 
 async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
@@ -92,10 +120,10 @@ def shown(address: str) -> str:
     return redact(address) if "://" in address else address
 
 
-def _verdict(summaries: list[dict[str, Any]]) -> State[Any]:
+def _verdict(summaries: list[dict[str, Any]], done: list[str]) -> State[Any]:
     wrong = [summary["name"] for summary in summaries if summary["state"] not in {"completed", "awaiting-approval"}]
     if any(summary["state"] == "stopped" and not summary.get("problems") for summary in summaries):
         return Cancelled(message="Stopped at a safe point; the next sync goes on from here.")
     if wrong:
         return Failed(message=f"Not complete: {', '.join(wrong)}. The reports tell why.")
-    return Completed(message=f"{len(summaries)} sources are up to date.")
+    return Completed(message=" ".join(done) or f"{len(summaries)} sources are up to date.")

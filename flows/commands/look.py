@@ -81,7 +81,7 @@ def explain(frame: Frame, url: str, *, state: StateSettings) -> int:
     """
     from connectors.pipeline import operate
 
-    told = asyncio.run(operate.explain(url, state=state))
+    told = [plain(row) for row in asyncio.run(operate.explain(url, state=state))]
     frame.say({"url": url, "runs": told})
     if not frame.as_json:
         click.echo(_rows(told) if told else f"No run has met {url}. `persona-ingest status` lists what is known.")
@@ -101,13 +101,25 @@ def status(frame: Frame, *, state: StateSettings) -> int:
     from connectors.pipeline import operate
     from flows import local_server
 
-    rows = asyncio.run(operate.status(state=state))
+    rows = [plain(row) for row in asyncio.run(operate.status(state=state))]
     server = local_server.local_server(state.folder().absolute())
     frame.say({"state": str(state.folder()), "sources": rows, "ui": server.get("ui_url", "")})
     if not frame.as_json:
         click.echo(_rows(rows) if rows else "Nothing was imported yet: persona-ingest import https://docs.example.com")
         click.echo(f"\nState: {state.folder()}" + (f"   UI: {server['ui_url']}" if server else ""))
     return 0
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """Return a row as JSON values; times as ISO 8601."""
+    from dataclasses import asdict
+
+    values: dict[str, Any] = json.loads(json.dumps(asdict(row), default=_iso))
+    return values
+
+
+def _iso(value: Any) -> str:
+    return value.isoformat(timespec="seconds") if hasattr(value, "isoformat") else str(value)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--check", "only_check", is_flag=True, help="Only read the sources file and say what is wrong with it.")
 @click.option("--dry-run", is_flag=True, help="Say what would change; write and send nothing.")
 @click.option("--approve", metavar="RUN", help="Carry out what a guarded sync waits for.")
+@click.option("--only", multiple=True, metavar="URL", help="With --approve: only these of its list. Repeatable.")
 @click.option("--reject", metavar="RUN", help="Leave what a guarded sync waits for as it is.")
 @common
 def sync(
@@ -34,6 +35,7 @@ def sync(
     only_check: bool,
     dry_run: bool,
     approve: str | None,
+    only: tuple[str, ...],
     reject: str | None,
 ) -> int:
     """Bring the knowledge base up to date with the sources of sources.yaml: add, update, remove.
@@ -54,7 +56,7 @@ def sync(
     if approve and reject:
         raise UsageError("Give --approve or --reject, not both.")
     if approve or reject:
-        return _decide(frame, approve or reject or "", state=state, yes=bool(approve))
+        return _decide(frame, approve or reject or "", state=state, yes=bool(approve), only=only)
     file = config or Path(os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml")
     sources = _chosen(file, names, dry_run=dry_run)
     if only_check:
@@ -101,17 +103,22 @@ async def _sync_all(
     return joined(summaries)
 
 
-def _decide(frame: Frame, run: str, *, state: StateSettings, yes: bool) -> int:
+def _decide(frame: Frame, run: str, *, state: StateSettings, yes: bool, only: tuple[str, ...]) -> int:
     import asyncio
 
     from connectors.errors import UsageError
     from connectors.pipeline import operate
 
-    decide = getattr(operate, "approve" if yes else "reject", None)
-    if decide is None or not run.isdigit():
-        raise UsageError(f"{run!r} is no run that waits for approval; `persona-ingest status` lists those that do.")
-    result = asyncio.run(decide(int(run), persona=persona_settings(), state=state))
+    if not run.isdigit():
+        raise UsageError(f"{run!r} is no number of a run; the sync that waits prints it.")
+    persona = persona_settings()
+    if yes:
+        work = operate.approve(int(run), persona=persona, state=state, only=only or None)
+    else:
+        work = operate.reject(int(run), persona=persona, state=state)
+    result = asyncio.run(work)
     frame.say(result)
     if not frame.as_json:
-        click.echo(f"Run {run} is {'approved' if yes else 'rejected'}.")
-    return 0
+        done = f"{result['deleted']} removed, {result['updated']} updated" if yes else f"{result['kept']} pages stay"
+        click.echo(f"Run {run} of {result['source']} is {'approved' if yes else 'rejected'}: {done}.")
+    return 1 if result.get("failed") else 0
