@@ -39,6 +39,7 @@ _NOT_THEIRS = frozenset({"user-agent", "accept-encoding", "range", "if-none-matc
 _OVERLOADED = frozenset({429, 503})
 _OK, _NOT_OK, _SERVERS_FAULT = 200, 300, 500
 _SMALL = 256 * 1024
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,17 +303,20 @@ class Fetcher:
     async def _read(self, answer: Answer, ask: Ask) -> bytes:
         max_bytes = ask.max_bytes or self.limits.max_bytes
         declared = answer.headers.get("content-length", "")
-        if declared.isdigit() and int(declared[:15]) > max_bytes and not ask.cut:
-            raise TooLargeError("too-large", f"it is {declared} bytes; the most is {max_bytes}")
+        length = int(declared[:15]) if declared.isascii() and declared.isdigit() else None
+        if length is not None and length > max_bytes and not ask.cut:
+            raise TooLargeError("too-large", f"it is {length} bytes; the most is {max_bytes}")
         coding = answer.headers.get("content-encoding", "")
-        if not coding and declared.isdigit() and int(declared) <= min(max_bytes, _SMALL):
+        if not coding and length is not None and length <= min(max_bytes, _SMALL):
             return await answer.whole()
-        decoder = BoundedDecoder(coding, max_bytes=max_bytes)
+        # A cut body goes over by less than a piece, and is cut to size then.
+        decoder = BoundedDecoder(coding, max_bytes=max_bytes + _PIECE if ask.cut else max_bytes)
         pieces: list[bytes] = []
         began = monotonic()
         try:
             async for chunk in answer.chunks():
-                pieces.extend(decoder.feed(chunk))
+                for at in range(0, len(chunk), _PIECE):
+                    pieces.extend(decoder.feed(chunk[at : at + _PIECE]))
                 spent = monotonic() - began
                 if spent > self.limits.rate_after_s and decoder.raw < self.limits.min_rate * spent:
                     raise httpx.ReadTimeout("it sends too slowly")

@@ -21,7 +21,6 @@ from connectors.web.addresses import is_public
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-
     Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 RESOLVE_AGAIN_S = 300.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
@@ -26,6 +27,7 @@ _TRACKING = re.compile(
     r"|phpsessid|jsessionid|aspsessionid[a-z]*|cfid|cftoken)",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(r"((?:\.\./)*)((?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/)*[A-Za-z0-9_-][A-Za-z0-9_.-]*)(?:#[^\r\n]*)?")
 _SESSION_PATH = re.compile(r";jsessionid=[^/?;]*", re.IGNORECASE)
 _SECRET_NAME = re.compile(
     r"token|secret|passw|pwd|signature|credential|api[_-]?key|access[_-]?key|auth|session|^(?:sig|key|code|sid|x-amz-.*)$",
@@ -47,6 +49,8 @@ def normalise(url: str, base: str = "", *, keep_tracking: bool = False) -> str:
 
     Source: WHATWG URL standard.
     """
+    if base and (plain := _PLAIN.fullmatch(url)) is not None and (folder := _folder(base, plain[1].count("/"))):
+        return folder + plain[2]  # most links of a page: no parser is needed to see what they mean
     try:
         href = ada_url.join_url(base, url) if base else ada_url.normalize_url(url)
     except ValueError:
@@ -59,6 +63,18 @@ def normalise(url: str, base: str = "", *, keep_tracking: bool = False) -> str:
     if "@" in href and "@" in href.split("/", 3)[2]:
         href = ada_url.replace_url(href, username="", password="")
     return href if keep_tracking else _without_tracking(href)
+
+
+@functools.lru_cache(maxsize=256)
+def _folder(base: str, up: int) -> str:
+    """Return the folder that is so many levels above the base URL's own; empty when there is no such URL."""
+    form = normalise(base, keep_tracking=True)
+    if not form:
+        return ""
+    folder = folder_of(form)
+    for _ in range(up):
+        folder = folder[: folder.rfind("/", 0, len(folder) - 1) + 1] or "/"
+    return origin(form) + folder
 
 
 def _without_tracking(href: str) -> str:

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from itertools import pairwise
+from time import monotonic
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.web.politeness import Lane, seconds_until_retry
+
+NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("120", 120.0), (" 0 ", 0.0), ("Wed, 21 Oct 2026 07:29:00 GMT", 60.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+)
+def test_retry_after_is_seconds_or_a_date(value, seconds):
+    assert seconds_until_retry(value, now=NOW) == seconds
+
+
+@given(st.text(max_size=30))
+def test_any_other_retry_after_is_a_value_error(value):
+    with contextlib.suppress(ValueError):
+        assert seconds_until_retry(value, now=NOW) >= 0
+
+
+async def test_no_more_than_the_concurrency_are_inside():
+    lane = Lane(concurrency=3)
+    inside = most = 0
+
+    async def visit():
+        nonlocal inside, most
+        await lane.enter()
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.001)
+        inside -= 1
+        lane.leave()
+
+    await asyncio.gather(*[visit() for _ in range(30)])
+    assert most == 3
+
+
+async def test_starts_are_at_least_the_delay_apart():
+    lane = Lane(concurrency=8, delay_s=0.03)
+    starts = []
+
+    async def visit():
+        await lane.enter()
+        starts.append(monotonic())
+        lane.leave()
+
+    await asyncio.gather(*[visit() for _ in range(5)])
+    assert all(later - earlier >= 0.029 for earlier, later in pairwise(starts))
+
+
+async def test_overload_halves_and_good_answers_give_back():
+    lane = Lane(concurrency=8)
+    lane.overloaded()
+    assert lane.limit == 4
+    lane.overloaded()
+    assert lane.limit == 4, "answers that were under way together count once"
+    for _ in range(60):
+        lane.good(0.01)
+    assert lane.limit == 8
+
+
+async def test_an_answer_much_slower_than_the_best_halves():
+    lane = Lane(concurrency=8)
+    lane.good(0.1)
+    lane.good(5.0)
+    assert lane.limit == 4
+
+
+async def test_a_visitor_who_gives_up_leaves_no_hole():
+    lane = Lane(concurrency=1)
+    await lane.enter()
+    waiting = asyncio.create_task(lane.enter())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    lane.leave()
+    await asyncio.wait_for(lane.enter(), 1)
+
+
+async def test_a_visitor_who_is_cancelled_when_called_gives_the_turn_on():
+    lane = Lane(concurrency=1)
+    await lane.enter()
+    first, second = asyncio.create_task(lane.enter()), asyncio.create_task(lane.enter())
+    await asyncio.sleep(0)
+    lane.leave()
+    first.cancel()
+    await asyncio.wait_for(second, 1)
+
+
+async def test_a_pause_holds_everybody():
+    lane = Lane(concurrency=8)
+    lane.pause(0.05)
+    began = monotonic()
+    await lane.enter()
+    assert monotonic() - began >= 0.049
