@@ -1,24 +1,28 @@
-"""PDF: converted by kreuzberg, checked and mended by what pdfium says of the same pages."""
+"""PDF: pdfium's lines put together as they are set; kreuzberg reads its properties and checks that no word is lost."""
 
 from __future__ import annotations
 
 import ctypes
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from connectors.extractors import pdf_mend
+from connectors.extractors import pdf_layout
 from connectors.extractors.office import convert, properties
 from connectors.extractors.paper import DIFFERENCE, Properties, Text, UnreadableError, extracted, heading, words
+from connectors.extractors.pdf_layout import Line
+from connectors.extractors.pdf_outline import Bookmark
 from connectors.media_types import PDF
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from connectors.models import CleaningRules, Extracted, Resource
 
 PAGES = 5_000
+MARKS = 5_000
 SCANNED = 12  # letters: a page with an image and fewer of them is a picture of text
-LOST = 0.4
+LOST = 0.2  # of the words: then the other reading is taken
 _FIXED_PITCH = 0x1
 _MONO = re.compile(r"mono|cour|consol|menlo|typewriter|cmtt|cmsltt|sltt|code|fixed|ectt|lmtt|sftt", re.IGNORECASE)
 
@@ -28,15 +32,13 @@ class Seen:
     """What pdfium sees.
 
     Attributes:
-        pages: the text of each page, line by line.
-        code: runs of lines in a typewriter face, with their indent, in order.
-        outline: level (from 0) and title of every bookmark.
+        pages: the lines of each page.
+        outline: the bookmarks.
         pictures: numbers of the pages (from 1) that hold a picture and hardly a letter.
     """
 
-    pages: tuple[str, ...]
-    code: tuple[str, ...]
-    outline: tuple[tuple[int, str], ...]
+    pages: tuple[tuple[Line, ...], ...]
+    outline: tuple[Bookmark, ...]
     pictures: tuple[int, ...]
 
 
@@ -48,41 +50,42 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
     """
     body = resource.body or b""
     seen = look(body)
-    plain = "\n".join(seen.pages)
-    if len(seen.pictures) == len(seen.pages) or not re.search(r"\w", plain):
+    lettered = any(re.search(r"\w", line.text) for page in seen.pages for line in page)
+    if len(seen.pictures) == len(seen.pages) or not lettered:
         raise UnreadableError("needs-ocr", f"It is scanned ({len(seen.pages)} pages without text): it needs OCR.")
     result = convert(body, PDF)
-    flags, ours, theirs = _checked(result.content, plain, seen)
-    lost = ours < theirs * (1 - LOST)
-    markdown = pdf_mend.from_lines(seen.pages) if lost else result.content
+    ours = pdf_layout.to_markdown(seen.pages, seen.outline)
+    printed = "\n".join(line.text for page in seen.pages for line in page)
+    counts = {"kept": words(ours), "pdfium": words(printed), "kreuzberg": words(result.content)}
+    lost = counts["kept"] < counts["kreuzberg"] * (1 - LOST)
     text = Text(
-        markdown=pdf_mend.mend(markdown, pages=seen.pages, code=seen.code, outline=seen.outline),
+        markdown=result.content if lost else ours,
         media_type=PDF,
-        strategy="pdfium" if lost else "kreuzberg",
-        flags=flags,
-        report={"pages": len(seen.pages), "words": {"kreuzberg": ours, "pdfium": theirs}, "outline": len(seen.outline)},
-        **_with_title(properties(result.metadata), result.content),
+        strategy="kreuzberg" if lost else "pdf",
+        flags=_flags(counts, seen),
+        report={"pages": len(seen.pages), "words": counts, "outline": len(seen.outline)},
+        **_with_title(properties(result.metadata), result.content, ours),
     )
     return extracted(text, resource=resource, rules=rules)
 
 
-def _with_title(told: Properties, markdown: str) -> Properties:
+def _with_title(told: Properties, *texts: str) -> Properties:
     """Take the first heading for the title where the properties have none: the outline does not repeat it."""
-    first = next((found for line in markdown.split("\n")[:8] if (found := heading(line))), None)
+    lines = (line for text in texts for line in text.split("\n")[:8])
+    first = next((found for line in lines if (found := heading(line))), None)
     return told if told["title"] or not first else {**told, "title": first[1]}
 
 
-def _checked(markdown: str, plain: str, seen: Seen) -> tuple[tuple[str, ...], int, int]:
-    """Compare the two readings; what a person should look at becomes a flag."""
-    ours = words(markdown)
-    theirs = words(plain) - pdf_mend.missing(markdown, seen.pages)
+def _flags(counts: dict[str, int], seen: Seen) -> tuple[str, ...]:
+    """Say what a person should look at: another reading finds more words, or pages are pictures."""
     flags: list[str] = []
-    if abs(ours - theirs) > DIFFERENCE * max(ours, theirs):
-        flags.append(f"word-count-differs: {ours} words by kreuzberg, {theirs} by pdfium")
+    ours, theirs = counts["pdfium"], counts["kreuzberg"]
+    if theirs > ours * (1 + DIFFERENCE):
+        flags.append(f"word-count-differs: {ours} words by pdfium, {theirs} by kreuzberg")
     if seen.pictures:
         told = ", ".join(map(str, seen.pictures[:10])) + (" …" if len(seen.pictures) > 10 else "")  # noqa: PLR2004
         flags.append(f"needs-ocr: {len(seen.pictures)} of {len(seen.pages)} pages are pictures ({told})")
-    return tuple(flags), ours, theirs
+    return tuple(flags)
 
 
 def look(body: bytes) -> Seen:
@@ -103,94 +106,70 @@ def look(body: bytes) -> Seen:
         if not 0 < len(document) <= PAGES:
             problem = "too-large" if len(document) else "broken"
             raise UnreadableError(problem, f"The PDF has {len(document):,} pages; the limit is {PAGES:,}.")
-        pages: list[str] = []
-        code: list[str] = []
-        pictures: list[int] = []
-        for number in range(len(document)):
-            text, runs, is_picture = _page(document, number)
-            pages.append(text)
-            code.extend(runs)
-            pictures += [number + 1] if is_picture else []
-        return Seen(pages=tuple(pages), code=tuple(code), outline=_outline(document), pictures=tuple(pictures))
+        read = [_page(document, number) for number in range(len(document))]
+        pictures = tuple(number for number, (_, picture) in enumerate(read, 1) if picture)
+        return Seen(pages=tuple(lines for lines, _ in read), outline=_outline(document), pictures=pictures)
 
 
-def _page(document: Any, number: int) -> tuple[str, list[str], bool]:
-    from pypdfium2 import raw
+def _page(document: Any, number: int) -> tuple[tuple[Line, ...], bool]:
+    from pypdfium2 import PdfiumError, raw
 
-    page = document[number]
+    try:
+        page = document[number]
+    except PdfiumError:  # one damaged page costs itself
+        return (), False
     try:
         text_page = page.get_textpage()
         try:
-            lines = _lines(text_page)
+            lines = tuple(_lines(text_page))
         finally:
             text_page.close()
-        text = "\n".join(line for line, _, _ in lines)
-        bare = len(re.findall(r"\w", text)) < SCANNED
-        picture = bare and any(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3))
-        return text, _code(lines), picture
+        bare = sum(len(re.findall(r"\w", line.text)) for line in lines) < SCANNED
+        return lines, bare and any(page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE], max_depth=3))
     finally:
         page.close()
 
 
-def _lines(text_page: Any) -> list[tuple[str, bool, float]]:
-    """Return each line's text, whether it is set in a typewriter face, and how many spaces it is set in by."""
-    lines: list[tuple[str, bool, float]] = []
+def _lines(text_page: Any) -> Iterator[Line]:
     start = 0
-    text = text_page.get_text_range(0, -1, errors="replace")
-    for piece in re.split(r"\r?\n", text):
+    for piece in text_page.get_text_range(0, -1, errors="replace").split("\r\n"):
         bare = piece.strip()
-        mono = bool(bare) and _is_mono(text_page, start + piece.index(bare) + len(bare) // 2)
-        lines.append(
-            (
-                piece.rstrip().replace("\ufffe", "-").replace("\x02", "-"),
-                mono,
-                _left(text_page, start, len(bare)) if mono else 0.0,
-            )
-        )
+        if bare:
+            first = start + piece.index(bare)
+            yield _line(text_page, bare.replace("\ufffe", "\x02"), first, first + len(bare) - 1)
         start += len(piece) + 2
-    return lines
+
+
+def _line(text_page: Any, text: str, first: int, last: int) -> Line:
+    from pypdfium2 import raw
+
+    left, bottom, _, top = text_page.get_charbox(first, loose=True)
+    _, low, right, high = text_page.get_charbox(last, loose=True)
+    middle = (first + last) // 2
+    mono = all(_is_mono(text_page, index) for index in {first, middle, last})
+    size = raw.FPDFText_GetFontSize(text_page, middle)
+    top, bottom = max(top, high), min(bottom, low)
+    # Some producers scale the page instead of the type: the height of the line then says more.
+    size = size if size > 2 else (top - bottom) / 1.2  # noqa: PLR2004 - nobody prints in 2 points
+    return Line(text=text, mono=mono, size=size, left=left, right=right, top=top, bottom=bottom)
 
 
 def _is_mono(text_page: Any, index: int) -> bool:
     from pypdfium2 import raw
 
     flags = ctypes.c_int(0)
-    size = raw.FPDFText_GetFontInfo(text_page, index, None, 0, flags)
-    name = ctypes.create_string_buffer(max(1, min(size, 200)))
-    raw.FPDFText_GetFontInfo(text_page, index, name, len(name), flags)
-    told = name.value.decode("latin-1").rpartition("+")[2]
+    name = ctypes.create_string_buffer(200)
+    size = raw.FPDFText_GetFontInfo(text_page, index, name, len(name), flags)
+    told = name.value.decode("latin-1").rpartition("+")[2] if 0 < size <= len(name) else ""
     return bool(flags.value & _FIXED_PITCH) or bool(_MONO.search(told))
 
 
-def _left(text_page: Any, start: int, length: int) -> float:
-    """Return where a line begins, in widths of its characters."""
-    left, _, _, _ = text_page.get_charbox(start, loose=True)
-    _, _, right, _ = text_page.get_charbox(start + max(0, length - 1), loose=True)
-    width = (right - left) / max(1, length)
-    return left / width if width > 0 else 0.0
-
-
-def _code(lines: list[tuple[str, bool, float]]) -> list[str]:
-    """Return the runs of at least two typewriter lines, set in as they were."""
-    runs: list[str] = []
-    run: list[tuple[str, float]] = []
-    for text, mono, left in [*lines, ("", False, 0.0)]:
-        if mono:
-            run.append((text.strip(), left))
-            continue
-        if len(run) > 1:
-            margin = min(indent for _, indent in run)
-            runs.append("\n".join(" " * round(indent - margin) + bare for bare, indent in run))
-        run = []
-    return runs
-
-
-def _outline(document: Any) -> tuple[tuple[int, str], ...]:
-    found: Counter[str] = Counter()
-    told: list[tuple[int, str]] = []
+def _outline(document: Any) -> tuple[Bookmark, ...]:
+    told: list[Bookmark] = []
     for mark in document.get_toc(max_depth=6):
         title = " ".join((mark.get_title() or "").split())
-        found[title] += 1
-        if title and len(told) < 5_000:  # noqa: PLR2004 - nobody's outline is longer
-            told.append((mark.level, title))
+        place = mark.get_dest()
+        page = place.get_index() if place is not None else None
+        if title and len(told) < MARKS:
+            told.append(Bookmark(level=mark.level, title=title, page=-1 if page is None else page))
     return tuple(told)
