@@ -40,7 +40,7 @@ def test_a_url_has_one_normal_form(given_, form):
     assert normalise(given_) == form
 
 
-@given(st.text(alphabet="ab./-_~?#%&=;:@ \t\n\\[]1\u00e9\ud800", max_size=30))
+@given(st.text(alphabet="ab./-_~?#%&=;:@ \t\n\\[]1\u00e9", max_size=30))
 def test_relative_urls_are_what_the_standards_parser_says(text):
     try:
         expected = ada_url.join_url(BASE, text)
