@@ -62,7 +62,21 @@ def normalise(url: str, base: str = "", *, keep_tracking: bool = False) -> str:
         href = href[:cut]
     if "@" in href and "@" in href.split("/", 3)[2]:
         href = ada_url.replace_url(href, username="", password="")
+    if "xn--" in href and not _labels_decode(href):
+        return ""
     return href if keep_tracking else _without_tracking(href)
+
+
+def _labels_decode(href: str) -> bool:
+    """Say whether every coded label of the host stands for a name; the parser lets some pass that stand for none."""
+    for label in host_of(href).split("."):
+        if label.startswith("xn--"):
+            try:
+                if label[4:].encode("ascii").decode("punycode").isascii():
+                    return False
+            except (UnicodeError, OverflowError, ValueError):
+                return False
+    return True
 
 
 @functools.lru_cache(maxsize=256)
