@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from connectors.extractors.pdf_layout import Line
 
@@ -16,6 +17,8 @@ _ROMAN = re.compile(r"\b[ivxlc]+\b")
 _LEADERS = re.compile(r"(?:\. ?){4,}\s*\w*\s*$")
 _EDGE = 2
 _LEAST = 3
+_ENTRIES = 8
+_LARGE = 1.4  # times the common size: what is set so is a heading, even where it repeats
 _PRINTED = re.compile(r"(?:file|https?)://\S+\s+\d+/\d+|\d{1,2}/\d{1,2}/\d{2,4}, \d{1,2}:\d{2}(?: [AP]M)?(?: .*)?")
 
 
@@ -23,16 +26,19 @@ def without(pages: list[list[Line]], *, contents: bool) -> list[list[Line]]:
     """Return the pages without their furniture; a printed table of contents goes when the outline says the same."""
     texts = [[line.text for line in page] for page in pages]
     repeated = running(texts) | numbered(texts)
-    return [_kept(page, repeated, contents=contents) for page in pages]
+    contents = contents or _is_contents(line for lines in texts for line in lines)
+    sizes = sorted(line.size for page in pages for line in page)
+    large = sizes[len(sizes) // 2] * _LARGE if sizes else 0.0
+    return [_kept(page, repeated, large, contents=contents) for page in pages]
 
 
-def _kept(page: list[Line], repeated: frozenset[str], *, contents: bool) -> list[Line]:
+def _kept(page: list[Line], repeated: frozenset[str], large: float, *, contents: bool) -> list[Line]:
     leading = sum(bool(_LEADERS.search(line.text)) for line in page)
     if contents and leading * 2 > len(page):
         return []
     out = []
     for place, line in enumerate(page):
-        edge = place < _EDGE or place >= len(page) - _EDGE
+        edge = (place < _EDGE or place >= len(page) - _EDGE) and line.size < large
         if edge and (
             _numberless(line.text) in repeated
             or squeezed(line.text) in repeated
@@ -43,6 +49,12 @@ def _kept(page: list[Line], repeated: frozenset[str], *, contents: bool) -> list
             continue
         out.append(line)
     return out
+
+
+def _is_contents(lines: Iterable[str]) -> bool:
+    """Say whether lines with leaders are a table of contents: the numbers at their ends hardly ever fall."""
+    ends = [int(found[1]) for line in lines if (found := re.search(r"(?:\. ?){4,}\s*(\d{1,4})\s*$", line))]
+    return len(ends) >= _ENTRIES and sum(b < a for a, b in pairwise(ends)) <= len(ends) // 10
 
 
 def running(pages: Sequence[Sequence[str]]) -> frozenset[str]:

@@ -20,6 +20,7 @@ _NUMBER = re.compile(r"^(\(?(?:\d{1,3}|[a-z])[.)])\s+(?=\S)")
 _HYPHEN = "\x02"
 _LARGER = 1.13
 _LONGEST_HEADING = 160
+_LETTERS = 4  # fewer may be a formula
 _SPECIAL = re.compile(r"^(\s*)([#>+]|\d+\.(?=\s))")
 _ENDS = re.compile(r"[.:;?!)\"”’]\s*$")  # noqa: RUF001 - as printed
 
@@ -55,7 +56,7 @@ def to_markdown(pages: Sequence[Sequence[Line]], outline: Sequence[Bookmark]) ->
     pages = pdf_furniture.without([list(page) for page in pages], contents=len(outline) > 3)  # noqa: PLR2004
     body = _body_size(pages)
     sizes = _heading_sizes(pages, body)
-    reader = _Reader(body, sizes, Outline(outline))
+    reader = _Reader(body, sizes, Outline(outline), _vocabulary(pages))
     for number, page in enumerate(pages):
         reader.page(number, page)
     return reader.markdown()
@@ -72,7 +73,10 @@ def _body_size(pages: Iterable[Sequence[Line]]) -> float:
 def _heading_sizes(pages: Iterable[Sequence[Line]], body: float) -> list[float]:
     """Return the sizes that headings are set in, largest first."""
     sizes = {
-        round(line.size * 2) / 2 for page in pages for line in page if not line.mono and line.size > body * _LARGER
+        round(line.size * 2) / 2
+        for page in pages
+        for line in page
+        if not line.mono and line.size > body * _LARGER and len(re.findall(r"[^\W\d_]", line.text)) >= _LETTERS
     }
     return sorted(sizes, reverse=True)[:5]
 
@@ -80,10 +84,11 @@ def _heading_sizes(pages: Iterable[Sequence[Line]], body: float) -> list[float]:
 class _Reader:
     """Puts lines together: what belongs to one paragraph, one item, one piece of code."""
 
-    def __init__(self, body: float, sizes: list[float], outline: Outline) -> None:
+    def __init__(self, body: float, sizes: list[float], outline: Outline, vocabulary: set[str]) -> None:
         self._body = body
         self._sizes = sizes
         self._outline = outline
+        self._vocabulary = vocabulary
         self._blocks: list[_Block] = []
         self._page = 0
 
@@ -110,7 +115,7 @@ class _Reader:
             goes_on = last.kind in {"paragraph", "item"} and self._goes_on(last, line, before, width)
         if last is not None and goes_on:
             last.lines.append(line)
-            last.text = _joined(last.text, line.text) if kind != "code" else ""
+            last.text = _joined(last.text, line.text, self._vocabulary) if kind != "code" else ""
         else:
             self._start(kind, level, line)
 
@@ -131,7 +136,12 @@ class _Reader:
         if line.mono:
             return "code", 0
         size = round(line.size * 2) / 2
-        if size in self._sizes and len(text) < _LONGEST_HEADING and re.search(r"\w", text) and not self._outline.rules:
+        if (
+            size in self._sizes
+            and len(text) < _LONGEST_HEADING
+            and len(re.findall(r"[^\W\d_]", text)) >= _LETTERS
+            and not self._outline.rules
+        ):
             return "heading", min(4, self._sizes.index(size) + 1)
         return "paragraph", 0
 
@@ -175,14 +185,25 @@ def _near(above: Line, line: Line) -> bool:
     return -6 * line.size < gap < 0.62 * max(above.size, line.size)
 
 
-def _joined(text: str, more: str) -> str:
+def _vocabulary(pages: Iterable[Sequence[Line]]) -> set[str]:
+    """Return the words that stand whole on a line, those with a hyphen among them."""
+    found: set[str] = set()
+    for page in pages:
+        for line in page:
+            found.update(re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*(?!\w|-$)", line.text.lower()))
+    return found
+
+
+def _joined(text: str, more: str, vocabulary: set[str]) -> str:
     """Put two lines of a paragraph together; a hyphen that only breaks the line goes."""
     more = more.strip()
     if text.endswith(_HYPHEN):
         return text[:-1] + more
-    if text.endswith("-") and more[:1].islower() and re.search(r"\w-$", text):
-        return text + more
-    return f"{text} {more}"
+    before, after = re.search(r"([^\W\d_]+)-$", text), re.match(r"[^\W\d_]+", more)
+    if not before or not after or not after[0].islower():
+        return f"{text} {more}"
+    kept = f"{before[1]}-{after[0]}".lower() in vocabulary
+    return (text if kept else text[:-1]) + more
 
 
 def _written(block: _Block) -> str:
