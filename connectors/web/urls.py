@@ -69,14 +69,8 @@ def normalise(url: str, base: str = "", *, keep_tracking: bool = False) -> str:
 
 def _labels_decode(href: str) -> bool:
     """Say whether every coded label of the host stands for a name; the parser lets some pass that stand for none."""
-    for label in host_of(href).split("."):
-        if label.startswith("xn--"):
-            try:
-                if label[4:].encode("ascii").decode("punycode").isascii():
-                    return False
-            except (UnicodeError, OverflowError, ValueError):
-                return False
-    return True
+    labels = [label for label in host_of(href).split(".") if label.startswith("xn--")]
+    return not any(ada_url.idna_to_unicode(label).startswith("xn--") for label in labels)
 
 
 @functools.lru_cache(maxsize=256)
