@@ -99,6 +99,7 @@ def _settings(folder: Path, address: str) -> dict[str, str]:
         # Any web page could speak to a server on this machine: only the UI's own origin may.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_WORKER_QUERY_SECONDS": "3",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "connectors,flows",
     }

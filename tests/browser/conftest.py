@@ -1,0 +1,203 @@
+"""A real Prefect as `persona-ingest ui` starts it, a Persona API on a port, a site that can change, and Chromium."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+SECRET = "s3cret-of-the-test"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+]
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def command(*words: str, env: dict[str, str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *words], env=env, capture_output=True, text=True, timeout=timeout
+    )
+
+
+class Site:
+    """A documentation site of so many pages, slow when asked, whose pages can go away."""
+
+    def __init__(self) -> None:
+        self.pages = 20
+        self.delay_s = 0.0
+        self.requests = 0
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.requests += 1
+                time.sleep(site.delay_s)
+                name = self.path.strip("/")
+                known = {f"page-{number}.html" for number in range(1, site.pages + 1)}
+                if name not in known | {"", "robots.txt"}:
+                    self.send_error(404)
+                    return
+                body = b"" if name == "robots.txt" else site.page(name).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_): ...
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def page(self, name: str) -> str:
+        links = "".join(f'<li><a href="/page-{n}.html">Page {n}</a></li>' for n in range(1, self.pages + 1))
+        topic = name.removesuffix(".html") or "the manual"
+        words = " ".join(f"Paragraph {n} of {topic} says how part {n} of it is used and why." for n in range(12))
+        menu = f"<ul>{links}</ul>" if not name else ""
+        return (
+            f"<html lang=en><head><title>About {topic}</title></head>"
+            f"<body><main><h1>About {topic}</h1><p>{words}</p>{menu}</main></body></html>"
+        )
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
+@pytest.fixture
+def site():
+    site = Site()
+    yield site
+    site.close()
+
+
+class LocalPrefect:
+    """The server's API, as the UI uses it."""
+
+    def __init__(self, known: dict, env: dict[str, str], state: Path) -> None:
+        self.known, self.env, self.state = known, env, state
+        self.ui_url = known["ui_url"]
+        self._http = httpx.Client(base_url=known["api_url"], trust_env=False, timeout=30)
+        token = self._http.get("/csrf-token", params={"client": "test"}).json()["token"]
+        self._http.headers.update({"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token})
+
+    def get(self, path: str):
+        return self._http.get(path).json()
+
+    def post(self, path: str, **body):
+        answer = self._http.post(path, json=body)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def run(self, deployment: str, **parameters) -> str:
+        found = self.get(f"/deployments/name/{deployment}")
+        return self.post(f"/deployments/{found['id']}/create_flow_run", parameters=parameters)["id"]
+
+    def state_of(self, run: str) -> tuple[str, str]:
+        flow_run = self.get(f"/flow_runs/{run}")
+        return flow_run["state_type"], (flow_run["state"] or {}).get("message") or ""
+
+    def wait(self, run: str, *states: str, timeout_s: float = 150) -> str:
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            kind, message = self.state_of(run)
+            if kind in (states or {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}):
+                return message
+            assert kind in {"SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED"}, (kind, message, self.logs(run))
+            time.sleep(0.5)
+        raise AssertionError(f"{run} is {self.state_of(run)}, not {states}: {self.logs(run)}")
+
+    def logs(self, run: str) -> list[str]:
+        rows = self.post("/logs/filter", logs={"flow_run_id": {"any_": [run]}}, sort="TIMESTAMP_ASC")
+        return [row["message"] for row in rows]
+
+    def task_names(self, run: str) -> set[str]:
+        return {row["name"] for row in self.post("/task_runs/filter", flow_runs={"id": {"any_": [run]}})}
+
+    def latest_report(self, run: str) -> dict:
+        rows = self.post(
+            "/artifacts/filter", flow_runs={"id": {"any_": [run]}}, artifacts={"type": {"any_": ["markdown"]}}
+        )
+        return next(row for row in rows if row["key"].startswith("report-"))
+
+
+@pytest.fixture(scope="module")
+def local_prefect(tmp_path_factory):
+    state = tmp_path_factory.mktemp("state")
+    work = tmp_path_factory.mktemp("work")
+    port = free_port()
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA"))}
+    env |= {"PERSONA_INGEST_STATE": str(state), "PERSONA_INGEST_CONFIG": str(work / "sources.yaml")}
+    persona = env | {"PERSONA_CLIENT_SECRET": SECRET, "PERSONA_INGEST_STATE": str(tmp_path_factory.mktemp("persona"))}
+    served = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "serve", "--port", str(port)], env=persona, stderr=subprocess.DEVNULL
+    )
+    env |= {"PERSONA_CLIENT_SECRET": SECRET, "PERSONA_BASE_URL": f"http://127.0.0.1:{port}/persona/"}
+    env |= {"PERSONA_VOICE_BASE_URL": f"http://127.0.0.1:{port}/"}
+    started = command("ui", "--no-open", "--json", "--port", str(free_port()), env=env)
+    try:
+        assert started.returncode == 0, started.stderr
+        prefect = LocalPrefect(json.loads(started.stdout), env, state)
+        prefect.work = work
+        prefect.persona_url = env["PERSONA_BASE_URL"]
+        yield prefect
+    finally:
+        ended = command("ui", "--stop", env=env)
+        served.send_signal(signal.SIGTERM)
+        served.wait(25)
+    assert ended.returncode == 0
+
+
+@pytest.fixture
+def page(local_prefect):
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.route("**/*", lambda route: route.continue_() if "//127.0.0.1" in route.request.url else route.abort())
+        yield page
+        browser.close()
+
+
+@pytest.fixture(name="command")
+def _command():
+    return command
+
+
+@pytest.fixture(name="picture")
+def _picture():
+    return picture
+
+
+def picture(page, name: str, *, full: bool = False) -> None:
+    """Keep a screenshot for the documentation when PERSONA_INGEST_PICTURES names a folder."""
+    folder = os.environ.get("PERSONA_INGEST_PICTURES")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=full)

@@ -1,0 +1,189 @@
+"""Prefect as its users meet it: a real server, a real worker, `prefect deploy --all`, and the UI in a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+DEPLOYMENTS = {
+    "import-website/import-website",
+    "import-documents/import-documents",
+    "sync-knowledge-base/nightly-sync",
+    "retry-failed-batches/retry-failed-batches",
+    "generate-prompts/generate-prompts",
+    "review-data/review-data",
+    "create-persona/create-persona",
+    "find-content-gaps/content-gaps",
+}
+
+
+def test_one_command_registers_everything_and_a_second_one_finds_it(local_prefect, command):
+    flows = {flow["id"]: flow["name"] for flow in local_prefect.post("/flows/filter")}
+    found = {f"{flows[one['flow_id']]}/{one['name']}" for one in local_prefect.post("/deployments/filter")}
+    assert found == DEPLOYMENTS
+    nightly = local_prefect.get("/deployments/name/sync-knowledge-base/nightly-sync")
+    assert [one["schedule"]["cron"] for one in nightly["schedules"]] == ["0 2 * * *"]
+    assert nightly["global_concurrency_limit"]["limit"] == 1
+    automations = {one["name"] for one in local_prefect.post("/automations/filter")}
+    assert len(automations) == 2
+    assert "persona-credentials" in {one["slug"] for one in local_prefect.post("/block_types/filter")}
+    again = command("ui", "--no-open", "--json", env=local_prefect.env)
+    assert json.loads(again.stdout)["pids"] == local_prefect.known["pids"]
+
+
+def test_the_form_is_filled_and_the_report_is_read_in_a_browser(local_prefect, site, page, picture):
+    deployment = local_prefect.get("/deployments/name/import-website/import-website")
+    page.goto(f"{local_prefect.ui_url}/v2/deployments/deployment/{deployment['id']}/run")
+    page.get_by_text("Start address").first.wait_for()
+    picture(page, "run-form")
+    page.locator("textarea").first.fill(site.url)
+    with page.expect_response(lambda answer: "create_flow_run" in answer.url) as created:
+        page.get_by_role("button", name="Submit").click()
+    run = created.value.json()["id"]
+    message = local_prefect.wait(run, "COMPLETED")
+    assert message == "21 new, 0 changed, 0 unchanged; all verified."
+    assert local_prefect.get(f"/flow_runs/{run}")["name"] == f"import {site.url.split('//')[1].rstrip('/')}"
+    assert any(name.startswith("deliver batch 1 (") for name in local_prefect.task_names(run))
+    page.goto(f"{local_prefect.ui_url}/v2/runs/flow-run/{run}")
+    page.get_by_text("all verified").first.wait_for()
+    picture(page, "run")
+    report = local_prefect.latest_report(run)
+    page.goto(f"{local_prefect.ui_url}/v2/artifacts/artifact/{report['id']}")
+    page.get_by_text("What to do next").wait_for()
+    shown = page.inner_text("body")
+    balance = re.search(r"(\d+) discovered = (\d+) fetched \+ (\d+) not modified \+ (\d+) skipped \+ (\d+) failed", shown)
+    assert balance, shown
+    discovered, *parts = map(int, balance.groups())
+    assert discovered == sum(parts)
+    assert parts[0] == 21
+    assert "About page-7" in shown
+    picture(page, "report")
+
+
+def test_a_wrong_value_is_refused_before_anything_runs(local_prefect):
+    found = local_prefect.get("/deployments/name/import-website/import-website")
+    answer = local_prefect._http.post(
+        f"/deployments/{found['id']}/create_flow_run", json={"parameters": {"source": {"website": 5, "batch-size": 0}}}
+    )
+    assert answer.status_code == 409
+    assert "batch-size" in answer.text or "5" in answer.text
+
+
+def test_every_other_deployment_runs(local_prefect, site, tmp_path):
+    documents = tmp_path / "handbook"
+    documents.mkdir()
+    (documents / "intro.md").write_text("# Intro\n\nThe handbook says how things are done here, at some length.\n" * 3)
+    (local_prefect.work / "sources.yaml").write_text(f"sources:\n  - name: manual\n    website: {site.url}\n")
+    runs = {
+        "import-documents/import-documents": {"source": {"documents": str(documents)}},
+        "sync-knowledge-base/nightly-sync": {},
+        "retry-failed-batches/retry-failed-batches": {},
+        "generate-prompts/generate-prompts": {"source": str(documents)},
+        "review-data/review-data": {"source": str(documents)},
+        "find-content-gaps/content-gaps": {},
+    }
+    persona = tmp_path / "persona.yaml"
+    persona.write_text("name: Anna\ndescription: Answers questions about the manual.\n")
+    for deployment, parameters in (runs | {"create-persona/create-persona": {"file": str(persona)}}).items():
+        run = local_prefect.run(deployment, **parameters)
+        local_prefect.wait(run, "COMPLETED")
+
+
+def test_the_block_serves_instead_of_the_environment_and_its_secret_is_never_shown(local_prefect, site):
+    kind = local_prefect.get("/block_types/slug/persona-credentials")
+    schema = local_prefect.post("/block_schemas/filter", block_schemas={"block_type_id": {"any_": [kind["id"]]}})[0]
+    local_prefect.post(
+        "/block_documents/",
+        name="other",
+        block_type_id=kind["id"],
+        block_schema_id=schema["id"],
+        data={"client_secret": "wrong-s3cret", "base_url": local_prefect.persona_url},
+    )
+    run = local_prefect.run(
+        "import-website/import-website", source={"website": site.url, "name": "blocked"}, credentials="other"
+    )
+    message = local_prefect.wait(run, "FAILED")
+    assert "stopped" in message
+    assert "wrong-s3cret" not in json.dumps(local_prefect.get(f"/flow_runs/{run}")) + str(local_prefect.logs(run))
+
+
+def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_prefect, site, page, picture):
+    (local_prefect.work / "sources.yaml").write_text(f"sources:\n  - name: shrinking\n    website: {site.url}\n")
+    local_prefect.wait(local_prefect.run("sync-knowledge-base/nightly-sync"), "COMPLETED")
+    site.pages = 8
+    local_prefect.wait(local_prefect.run("sync-knowledge-base/nightly-sync"), "COMPLETED", "PAUSED")
+    run = local_prefect.run("sync-knowledge-base/nightly-sync")
+    local_prefect.wait(run, "PAUSED")
+    requests = site.requests
+    page.goto(f"{local_prefect.ui_url}/v2/runs/flow-run/{run}")
+    page.get_by_role("button", name="Resume").first.click()
+    page.get_by_text("Decision").first.wait_for()
+    picture(page, "approval")
+    page.get_by_role("combobox").last.click()
+    page.get_by_role("option", name="approve all").click()
+    page.get_by_role("button", name="Submit").or_(page.get_by_role("button", name="Resume")).last.click()
+    message = local_prefect.wait(run, "COMPLETED")
+    assert "12 removed" in message
+    assert site.requests == requests, "the resumed run crawled again"
+
+
+def test_a_cancel_stops_within_ten_seconds_and_the_next_run_goes_on(local_prefect, site):
+    site.pages, site.delay_s = 60, 0.5
+    source = {"website": site.url, "name": "cancelled", "concurrency": 1}
+    run = local_prefect.run("import-website/import-website", source=source)
+    local_prefect.wait(run, "RUNNING")
+    _until(lambda: site.requests > 3)
+    began = time.monotonic()
+    local_prefect.post(f"/flow_runs/{run}/set_state", state={"type": "CANCELLING"})
+    local_prefect.wait(run, "CANCELLED", timeout_s=30)
+    assert time.monotonic() - began < 10
+    first, site.delay_s = site.requests, 0
+    message = local_prefect.wait(local_prefect.run("import-website/import-website", source=source), "COMPLETED")
+    assert "61 new" in message
+    assert site.requests - first < 65
+
+
+def test_a_killed_run_is_marked_crashed_and_the_next_one_takes_its_work_up(local_prefect, site, command):
+    site.pages, site.delay_s = 60, 0.5
+    source = {"website": site.url, "name": "killed", "concurrency": 1, "batch-size": 5}
+    run = local_prefect.run("import-website/import-website", source=source)
+    local_prefect.wait(run, "RUNNING")
+    _until(lambda: site.requests > 20)
+    os.killpg(local_prefect.known["pids"][0], signal.SIGKILL)
+    for pid in _flow_processes(local_prefect.known["pids"][0], run):
+        os.kill(pid, signal.SIGKILL)
+    local_prefect.wait(run, "CRASHED", timeout_s=240)
+    site.delay_s = 0
+    told = command("import", site.url, "--name", "killed", "--json", env=local_prefect.env)
+    assert told.returncode == 0, told.stderr
+    summary = json.loads(told.stdout)["sources"][0]
+    assert summary["verified"] == 61
+
+
+def _until(condition, timeout_s: float = 60) -> None:
+    until = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def _flow_processes(_worker: int, run: str) -> list[int]:
+    """Return the processes that carry out a flow run: those with its id in their environment."""
+    told = subprocess.run(["ps", "-eo", "pid="], capture_output=True, text=True).stdout.split()
+    found = []
+    for pid in told:
+        try:
+            if run.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
