@@ -140,6 +140,8 @@ class Conductor:
         await collecting
         if self._delivering:
             await asyncio.wait(set(self._delivering))
+        if run.failure is not None and not run.progress.done and not self.batches:
+            return  # the source as a whole cannot be read: there is nothing to verify or to ask about
         if not run.stopping:
             await self._guarded("change", "update and remove", run.change)
         if not run.stopping:

@@ -185,4 +185,6 @@ def next_steps(result: Mapping[str, Any]) -> str:
         )
     if state == "stopped":
         return "Next: put right what is said above, then run the same command; it goes on from here."
+    if not result.get("urls", {}).get("fetched") and not result.get("batches", {}).get("failed"):
+        return "Next: put right what is said above and run it again; persona-ingest preview URL tries one page."
     return "Next: persona-ingest retry sends again what failed; persona-ingest explain URL tells why a page is missing."

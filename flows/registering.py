@@ -43,8 +43,10 @@ def register(project: Path) -> str:
 def _automations(folder: Path) -> list[dict[str, Any]]:
     import yaml
 
-    file = folder / "docs" / "deploy" / "automations.yaml"
-    return list(yaml.safe_load(file.read_text(encoding="utf-8"))["automations"]) if file.is_file() else []
+    for file in (folder / "docs" / "deploy" / "automations.yaml", folder / "automations.yaml"):
+        if file.is_file():
+            return list(yaml.safe_load(file.read_text(encoding="utf-8"))["automations"])
+    raise FatalError("automations.yaml is missing beside the package; install persona-ingest again.")
 
 
 async def _pool_and_block() -> None:

@@ -8,13 +8,13 @@ import logging
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from flows import local_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -37,6 +37,8 @@ class Prefect:
         self._debug = debug
         self._own: local_server.TemporaryServer | None = None
         self._ready: asyncio.Task[str] | None = None
+        self._telling: asyncio.Task[Any] | None = None
+        self._following = False
         self.problem = ""
         self.where = ""
 
@@ -83,13 +85,48 @@ class Prefect:
         _point_at(self._state, self.where)
         return asyncio.create_task(self._own.ready())
 
-    async def tell(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> Any:
-        """Let a flow adopt a run that is under way, as soon as Prefect is there; returns the flow's state or None.
+    def follow(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> None:
+        """Let a flow adopt a run that is under way, as soon as Prefect is there.
 
         Args:
+            conductor: carries out the run.
             flow: the flow's module and name.
             parameters: what the flow run is shown with; nothing secret.
         """
+        self._following = False
+        self._telling = asyncio.create_task(self._tell(conductor, flow, parameters))
+
+    async def story_told(self, say: Callable[[str], None], *, worth_waiting: bool) -> None:
+        """Wait until Prefect has written down the run; Ctrl-C ends the waiting, and nothing but the record is lost.
+
+        Args:
+            worth_waiting: a run that read nothing is not worth it when only a temporary server would hear of it.
+        """
+        assert self._telling is not None
+        if self._telling.done() or (self._own and not worth_waiting):
+            await self.give_up_story()
+            return
+        enough = asyncio.Event()
+        given_up = asyncio.create_task(enough.wait())
+        with _signals(enough.set):
+            done, _ = await asyncio.wait({self._telling}, timeout=1)
+            if not done:
+                say("Prefect writes down the run (Ctrl-C: do without).")
+                first = asyncio.FIRST_COMPLETED
+                done, _ = await asyncio.wait({self._telling, given_up}, timeout=PATIENCE_S, return_when=first)
+        given_up.cancel()
+        if self._telling not in done and not enough.is_set():
+            self.problem = f"it was not ready {PATIENCE_S:.0f} s after the work was done"
+        await self.give_up_story()
+
+    async def give_up_story(self) -> None:
+        """Go on without what Prefect has not written down yet; a flow that is at it gets a moment to end."""
+        if self._telling is not None and not self._telling.done():
+            await asyncio.wait({self._telling}, timeout=2 if self._following else 0)
+            self._telling.cancel()
+            await asyncio.wait({self._telling}, timeout=5)
+
+    async def _tell(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> Any:
         assert self._ready is not None
         if self.problem:
             return None
@@ -99,6 +136,7 @@ class Prefect:
         stages = importlib.import_module("flows.stages")
         module: ModuleType = await asyncio.to_thread(importlib.import_module, flow[0])
         try:
+            self._following = True
             with stages.adopting(conductor, listening=True):
                 return await getattr(module, flow[1])(**parameters, return_state=True)
         except Exception as error:
@@ -151,10 +189,10 @@ async def conduct(
     """Carry a run out while Prefect follows as soon as it can; Ctrl-C and SIGTERM stop it at a safe point.
 
     Returns:
-        The summary of its source.
+        The summary of its source; Prefect may still have to write down the run: `Prefect.story_told`.
     """
     work = conductor.start()
-    telling = asyncio.create_task(prefect.tell(conductor, flow, parameters))
+    prefect.follow(conductor, flow, parameters)
     stopping: list[asyncio.Task[None]] = []
 
     def stop() -> None:
@@ -162,29 +200,23 @@ async def conduct(
             say("Stopping at a safe point; what was read and sent is kept.")
             stopping.append(asyncio.create_task(conductor.stop(within_s=STOP_WITHIN_S)))
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
+    with _signals(stop):
         await asyncio.wait({work})
-        if not telling.done() and not stopping:
-            await _wait_for_the_story(telling, prefect, say)
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        if not telling.done():
-            telling.cancel()
-            await asyncio.wait({telling}, timeout=5)
+    if stopping:
+        await prefect.give_up_story()
     return work.result()
 
 
-async def _wait_for_the_story(telling: asyncio.Task[Any], prefect: Prefect, say: Callable[[str], None]) -> None:
-    done, _ = await asyncio.wait({telling}, timeout=1)
-    if not done:
-        say("The work is done; Prefect writes down the run.")
-        done, _ = await asyncio.wait({telling}, timeout=PATIENCE_S)
-    if not done:
-        prefect.problem = f"it was not ready {PATIENCE_S:.0f} s after the work was done"
+@contextmanager
+def _signals(react: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, react)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
 def live_progress() -> Progress:

@@ -99,11 +99,12 @@ async def run_one(
         conductor = Conductor(run)
         flow, shown = flow_of(source, run, purpose)
         summary = await conduct(conductor, prefect, flow=flow, parameters=shown, say=say)
-    if prefect.problem:
-        say(f"The run is complete without Prefect: {console.safe(prefect.problem)}")
     if not frame.as_json:
         click.echo(console.summary(summary, examples=progress.examples, where=run.where, prompts=conductor.prompts))
         click.echo(console.next_steps(summary))
+    await prefect.story_told(console.line, worth_waiting=bool(progress.done) or summary["state"] == "completed")
+    if prefect.problem:
+        console.line(f"The run is complete without Prefect: {console.safe(prefect.problem)}")
     return summary
 
 
