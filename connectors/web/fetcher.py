@@ -134,6 +134,7 @@ class Fetcher:
         door: Door | None = None,
     ) -> None:
         self.limits = limits or Limits()
+        self.user_agent = user_agent
         self.agent = robots.product_token(user_agent)
         self.concurrency = concurrency
         self._delay_s = delay_s
