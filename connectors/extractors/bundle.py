@@ -38,7 +38,7 @@ def _documents(archive: Archive) -> Iterator[Member]:
 
 def _is_document(name: str) -> bool:
     steps = name.replace("\\", "/").split("/")
-    hidden = any(step.startswith((".", "__MACOSX")) for step in steps)
+    hidden = any(step.startswith((".", "__MACOSX")) and step.strip(".") for step in steps)
     return not hidden and (suffix_of(steps[-1]) in BY_SUFFIX or "." not in steps[-1])
 
 

@@ -23,6 +23,7 @@ DIFFERENCE = 0.05
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*")
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u2060\ufeff\U000e0000-\U000e007f]")
+_LINE = 2_000  # characters of a line that are looked at for a title
 _MARKS = re.compile(r"[*_`\\]+")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _NUMBER = re.compile(
@@ -153,7 +154,7 @@ def words(text: str) -> int:
 
 def plain(markdown: str) -> str:
     """Return one line without Markdown's marks."""
-    return " ".join(_MARKS.sub("", _LINK.sub(r"\1", _CONTROL.sub("", markdown))).split())
+    return " ".join(_MARKS.sub("", _LINK.sub(r"\1", _CONTROL.sub("", markdown[:_LINE]))).split())
 
 
 def heading(line: str) -> tuple[int, str] | None:

@@ -76,9 +76,16 @@ def _heading_sizes(pages: Iterable[Sequence[Line]], body: float) -> list[float]:
         round(line.size * 2) / 2
         for page in pages
         for line in page
-        if not line.mono and line.size > body * _LARGER and len(re.findall(r"[^\W\d_]", line.text)) >= _LETTERS
+        if not line.mono and line.size > body * _LARGER and _reads_like_heading(line.text)
     }
-    return sorted(sizes, reverse=True)[:5]
+    return sorted(sizes, reverse=True)[:12]
+
+
+def _reads_like_heading(text: str) -> bool:
+    """Say whether a large line is words, and no formula."""
+    letters = len(re.findall(r"[^\W\d_]", text))
+    plain = len(re.findall(r"[\w\s.,:;'’?!&/()-]", text))  # noqa: RUF001 - as printed
+    return letters >= _LETTERS and plain >= len(text) * 0.95 and "(x)" not in text and not text[0].islower()
 
 
 class _Reader:
@@ -139,7 +146,7 @@ class _Reader:
         if (
             size in self._sizes
             and len(text) < _LONGEST_HEADING
-            and len(re.findall(r"[^\W\d_]", text)) >= _LETTERS
+            and _reads_like_heading(text)
             and not self._outline.rules
         ):
             return "heading", min(4, self._sizes.index(size) + 1)

@@ -64,7 +64,10 @@ def drafted(resource: Resource, rules: CleaningRules) -> Extracted:
     extracted = extract(resource, rules)
     if not extracted.pages:
         return extracted
-    return replace(extracted, drafts=tuple(tidy.draft(page, rules) for page in extracted.pages))
+    try:
+        return replace(extracted, drafts=tuple(tidy.draft(page, rules) for page in extracted.pages))
+    except MemoryError:
+        return Extracted(problem="killed-memory", detail="Its text takes more memory than a cleaner may have.")
 
 
 def _extract(resource: Resource, rules: CleaningRules, depth: int = 0) -> Extracted:
