@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _THIN_WORDS = 40
 _LONG_WORDS = 20_000
-_FIRST_HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Python frames cost no C stack
 
@@ -61,7 +60,7 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
     if said.noindex:
         return Extracted(detail="The page asks not to be kept (noindex).")
     try:
-        about = metadata.read(document, hints=resource.hints, heading="")
+        about = metadata.read(document, hints=resource.hints)
         choice = choose(document, rules, about)
         if choice is None or not choice.content.strip():
             return _nothing(document)
@@ -87,24 +86,11 @@ def word_count(text: str) -> int:
     return len(text.split()) + len(_CJK.findall(text))
 
 
-def _title(about: About, content: str, uri: str) -> tuple[str, bool]:
-    """Return the page's title and whether the page itself has one."""
-    from connectors.extractors.html.metadata import name_from_uri
-
-    found = _FIRST_HEADING.search(content)
-    heading = tidy.plain(found.group(2)) if found else ""
-    if found and len(found.group(1)) == 1 and heading:
-        return heading, True
-    if about.title:
-        return about.title, True
-    return (heading, True) if heading else (name_from_uri(uri), False)
-
-
 def _page(document: Document, resource: Resource, rules: CleaningRules, about: About, choice: Choice) -> Page:
     from connectors.extractors.html import metadata
 
     content = tidy.visible(choice.content).strip()
-    title, titled = _title(about, content, document.uri)
+    title, titled = metadata.title_of(about, content, document.uri)
     words = word_count(content)
     flags = []
     if words < _THIN_WORDS:
@@ -125,5 +111,11 @@ def _page(document: Document, resource: Resource, rules: CleaningRules, about: A
     }
     values.setdefault("language", rules.language)
     return Page(
-        uri=document.uri, title=title, content=content, metadata=values, flags=tuple(flags), blocks=tidy.hashes(content), weak=choice.weak
-    )  # fmt: skip
+        uri=document.uri,
+        title=title,
+        content=content,
+        metadata=values,
+        flags=tuple(flags),
+        blocks=tidy.hashes(content),
+        weak=choice.weak,
+    )

@@ -27,9 +27,13 @@ def extract(document: Document, *, recall: bool = False) -> Found | None:
 
     try:
         text = trafilatura.extract(
-            document.decoded.text, url=document.uri, output_format="markdown", include_links=True, include_images=False,
-            include_formatting=True, include_tables=True, include_comments=True, with_metadata=False, favor_recall=recall,
-        )  # fmt: skip
+            document.decoded.text,
+            url=document.uri,
+            output_format="markdown",
+            include_links=True,
+            include_formatting=True,
+            favor_recall=recall,
+        )
     except Exception:  # noqa: BLE001 - whatever a hostile page does to it
         return None
     return Found(markdown=text) if text else None

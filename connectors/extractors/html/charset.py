@@ -96,7 +96,7 @@ def prescan(data: bytes) -> str:
     """
     head = _COMMENT.sub(b"", data[:_PRESCAN_BYTES])
     for meta in _META.finditer(head):
-        attributes = {}
+        attributes: dict[bytes, bytes] = {}
         for name, *values in _ATTRIBUTE.findall(meta.group(1)):
             attributes.setdefault(name.lower(), b"".join(values))
         label = attributes.get(b"charset", b"")

@@ -1,5 +1,7 @@
 """Which part of a page is its content: candidates in the order of their evidence, and what decides among them."""
 
+# ruff: noqa: E501 - tables of selectors are read by their rows
+
 from __future__ import annotations
 
 import re
@@ -137,7 +139,9 @@ def choose(document: Document, rules: CleaningRules, about: About) -> Choice | N
         tried.append(replace(choice, share=min(kept / visible, 1.0)))
         if kept and (choice.strategy == "select" or kept >= _ENOUGH_CHARS or kept >= _LEAST_SHARE * visible):
             break
-    best = max(tried, key=lambda choice: (choice is tried[-1] and choice.share >= _LEAST_SHARE, choice.share), default=None)
+    best = max(
+        tried, key=lambda choice: (choice is tried[-1] and choice.share >= _LEAST_SHARE, choice.share), default=None
+    )
     if best is None or not best.content:
         return None
     shares = [{"strategy": choice.strategy, "why": choice.why, "share": round(choice.share, 3)} for choice in tried]
@@ -148,7 +152,7 @@ def choose(document: Document, rules: CleaningRules, about: About) -> Choice | N
 def _name(node: LexborNode) -> str:
     attributes = node.attributes
     classes = "".join(f".{name}" for name in (attributes.get("class") or "").split()[:2])
-    return f"{node.tag}{'#' + attributes['id'] if attributes.get('id') else classes}"[:60]
+    return f"{node.tag}{f'#{name}' if (name := attributes.get('id')) else classes}"[:60]
 
 
 def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
@@ -157,10 +161,12 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
     return node
 
 
-def _generic(document: Document, rules: CleaningRules) -> Choice:
+def _generic(document: Document, rules: CleaningRules, about: About) -> Choice:
     kinds, _ = special.kinds_of(document.root, rules.remove)
     dropped = generic.chrome(document.body, kinds)
-    node, _ = generic.dominant(document.body, kinds)
+    node, measured = generic.dominant(document.body, kinds, is_article=about.article)
+    if about.article:
+        generic.prune(node, kinds, measured)
     within = _semantic_ancestor(node)
     kinds.pop(node.mem_id, None)
     content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(node))
@@ -186,7 +192,7 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
                 content = _write(document, nodes, system.drop + rules.remove)
                 yield Choice(content=content, strategy=f"system:{system.name}", why=why)
                 break
-    yield _generic(document, rules)
+    yield _generic(document, rules, about)
     found = article.extract(document)
     if found:
         yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)

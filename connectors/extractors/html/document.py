@@ -19,7 +19,8 @@ _MANY_TAGS = 10_000
 _MAX_OPEN = 2_000
 
 _MAGIC = (
-    b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x1f\x8b", b"\x7fELF", b"MZ\x90", b"RIFF", b"OggS", b"ID3",
+    b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x1f\x8b", b"\x7fELF", b"MZ\x90",
+    b"RIFF", b"OggS", b"ID3",
     b"\xd0\xcf\x11\xe0", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"wOFF", b"\x00\x00\x01\x00", b"\x28\xb5\x2f\xfd",
 )  # fmt: skip
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")

@@ -1,5 +1,7 @@
 """The content of a page of no known system: measured text, what is plainly chrome dropped, the dominant part kept."""
 
+# ruff: noqa: E501 - tables of names are read by their rows
+
 from __future__ import annotations
 
 import re
@@ -37,15 +39,44 @@ _MEASURED = frozenset({
     "div", "section", "article", "main", "td", "table", "tbody", "tr", "ul", "ol", "aside", "header", "footer", "nav", "form", "body", "center", "dl",
     "blockquote", "fieldset", "details", "figure", "li", "p", "pre", "font", "span", "noindex",
 })  # fmt: skip
-_SILENT = frozenset({"script", "style", "noscript", "template", "svg", "select", "textarea", "iframe", "head", "button", "-comment", "canvas", "video", "audio", "object"})
+_SILENT = frozenset(
+    {
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "svg",
+        "select",
+        "textarea",
+        "iframe",
+        "head",
+        "button",
+        "-comment",
+        "canvas",
+        "video",
+        "audio",
+        "object",
+    }
+)
 _CHROME_TAGS = frozenset({"nav", "aside", "footer", "dialog"})
-_CHROME_ROLES = frozenset({"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar", "alertdialog"})
-_JUDGED = "div, section, aside, ul, ol, nav, header, footer, form, p, span, table, td, article, dialog, h2, h3, h4, a, li, dl"
+_CHROME_ROLES = frozenset(
+    {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar", "alertdialog"}
+)
+_JUDGED = (
+    "div, section, aside, ul, ol, nav, header, footer, form, p, span, table, td, article, dialog, h2, h3, h4, a, li, dl"
+)
 _GUARD = 0.3
 _GUARD_OF_COMMENTS = 0.75
-_COMMENTS = re.compile(r"(?:^|\s)(?:comments?|comment-?list|comments?-?(?:area|section|container|wrapper|thread|block)|disqus[\w-]*|user-?comments|reader-?comments|livefyre|fb-comments|discussion)(?=\s|$)", re.IGNORECASE)
+_COMMENTS = re.compile(
+    r"(?:^|\s)(?:comments?|comment-?list|comments?-?(?:area|section|container|wrapper|thread|block)|disqus[\w-]*|user-?comments|reader-?comments|livefyre|fb-comments|discussion)(?=\s|$)",
+    re.IGNORECASE,
+)
 _LITTLE_PROSE = 150
+_A_WORD = 5
+_A_LINE = 20
+_HEADINGS = "h1, h2, h3, h4"
 _LOST = 0.12
+_LOST_BESIDE_ARTICLES = 0.35
 _LEAVES = frozenset({"p", "pre", "ul", "ol", "dl", "table", "blockquote", "span", "font", "tbody", "li", "tr"})
 
 
@@ -93,7 +124,10 @@ class Measured:
 
 def _named(node: LexborNode) -> str:
     attributes = node.attributes
-    return f"{attributes.get('class') or ''} {attributes.get('id') or ''}".replace("__", "-").replace("_", "-")
+    classes = attributes.get("class") or ""
+    # A section's id is made from its heading: a chapter on sidebars is no sidebar.
+    made = node.tag in {"section", "h2", "h3", "h4"} or "section" in classes
+    return f"{classes} {'' if made else attributes.get('id') or ''}".replace("__", "-").replace("_", "-")
 
 
 def _is_chrome(node: LexborNode, size: Measure | None) -> bool:
@@ -105,10 +139,21 @@ def _is_chrome(node: LexborNode, size: Measure | None) -> bool:
     if len(named) < 3:  # noqa: PLR2004 - no name
         return False
     if _SURE.search(named) or _COMMENTS.search(named):
-        return True
+        return not (_CONTENTS.search(named) and _leads_elsewhere(node))
     if not _LIKELY.search(named) or size is None:
         return False
+    if size.chars - size.linked > _A_WORD and node.css_first("h1"):
+        return False
     return size.prose < _LITTLE_PROSE or size.linked > size.chars // 2
+
+
+_CONTENTS = re.compile(r"(?:^|\s)(?:toc|table-?of-?contents)(?=\s|$)", re.IGNORECASE)
+
+
+def _leads_elsewhere(node: LexborNode) -> bool:
+    """Say whether a table of contents leads to other pages: then it is what an index page says."""
+    targets = [link.attributes.get("href") or "" for link in node.css("a[href]")]
+    return sum(not target.startswith("#") for target in targets) > len(targets) // 2
 
 
 def chrome(body: LexborNode, kinds: dict[int, str]) -> list[str]:
@@ -134,26 +179,64 @@ def chrome(body: LexborNode, kinds: dict[int, str]) -> list[str]:
     return names
 
 
-def dominant(start: LexborNode, kinds: dict[int, str]) -> tuple[LexborNode, Measured]:
-    """Descend to the deepest node beside which no prose of weight stands."""
+def dominant(start: LexborNode, kinds: dict[int, str], *, is_article: bool = False) -> tuple[LexborNode, Measured]:
+    """Descend to the deepest node beside which no prose of weight stands; an article's node may lose more beside it."""
     measured = Measured()
     measured.take(start, kinds)
+    lost = _LOST_BESIDE_ARTICLES if is_article else _LOST
     node = start
     while True:
-        here = measured.of.get(node.mem_id)
-        if here is None or not here.chars:
+        sizes = [
+            (child, _weight(size))
+            for child in node.iter()
+            if (size := measured.of.get(child.mem_id)) is not None and kinds.get(child.mem_id) != special.DROP
+        ]
+        if not sizes:
             return node, measured
-        best, most = None, -1
-        for child in node.iter():
-            size = measured.of.get(child.mem_id)
-            if size is not None and _weight(size) > most and kinds.get(child.mem_id) != special.DROP:
-                best, most = child, _weight(size)
-        if best is None or best.tag in _LEAVES or most < (1 - _LOST) * _weight(here):
+        best, most = max(sizes, key=lambda pair: pair[1])
+        total = sum(weight for _, weight in sizes)
+        allowed = (
+            _LOST
+            if any(_alike(best, child) for child, weight in sizes if child is not best and weight > most / 10)
+            else lost
+        )
+        if best.tag in _LEAVES or most < (1 - allowed) * total or not most:
+            return node, measured
+        if not is_article and any(
+            child is not best and weight > _A_LINE and child.css_first(_HEADINGS) for child, weight in sizes
+        ):
             return node, measured
         node = best
 
 
+def _alike(one: LexborNode, other: LexborNode) -> bool:
+    return one.tag == other.tag and one.attributes.get("class") == other.attributes.get("class")
+
+
 def _weight(size: Measure) -> float:
-    return size.prose + (size.chars - size.linked) / 4
+    """Weigh text: prose most, what is full of links little."""
+    if not size.chars:
+        return 0.0
+    return (size.prose + (size.chars - size.linked) / 4) * max(0.1, 1 - 1.5 * size.linked / size.chars)
 
 
+_TEASERS = frozenset({"div", "section", "ul", "ol", "aside", "table", "article", "figure", "form"})
+
+
+def prune(node: LexborNode, kinds: dict[int, str], measured: Measured) -> int:
+    """Drop the blocks of an article that are mostly links (teasers, galleries); return how many."""
+    dropped = 0
+    for child in node.css(", ".join(_TEASERS)):
+        size = measured.of.get(child.mem_id)
+        if size is None or child.mem_id == node.mem_id or kinds.get(child.mem_id) == special.DROP or not size.chars:
+            continue
+        if (size.linked > 0.6 * size.chars and size.prose < 200) or _GALLERY.search(_named(child)):
+            kinds[child.mem_id] = special.DROP
+            dropped += 1
+    return dropped
+
+
+_GALLERY = re.compile(
+    r"(?:^|[\s-])(?:gallery|slideshow|carousel|slider|swiper|photo-?gallery|video-?player|media-?player|playlist)(?=$|[\s-])",
+    re.IGNORECASE,
+)

@@ -185,7 +185,12 @@ class Writer:
         flow.add(special.quoted(blocks))
 
     def _list(self, node: LexborNode, flow: Flow) -> None:
-        flow.add(self._list_text(node))
+        if node.tag != "ol" and _lays_out(node):
+            flow.flush()
+            self._children(node, flow)
+            flow.flush()
+        else:
+            flow.add(self._list_text(node))
 
     def _list_text(self, node: LexborNode) -> str:
         number = special.number(node.attributes.get("start"), 1) if node.tag == "ol" else 0
@@ -245,6 +250,18 @@ class Writer:
         flow.runs.append(Run("“", self._style, self._link))
         self._children(node, flow)
         flow.runs.append(Run("”", self._style, self._link))
+
+
+def _lays_out(node: LexborNode) -> bool:
+    """Say whether a list only arranges parts of a page: its items are sections or begin with headings."""
+    for item in node.iter():
+        if item.tag == "li":
+            first = next(iter(item.iter()), None)
+            return first is not None and first.tag in _PARTS
+    return False
+
+
+_PARTS = frozenset({"section", "article", "h1", "h2", "h3", "h4", "table", "header"})
 
 
 def _tight(blocks: list[str]) -> bool:

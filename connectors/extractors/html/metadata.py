@@ -1,5 +1,7 @@
 """What a page says about itself: title, author, dates, language, section."""
 
+# ruff: noqa: E501, RUF001 - tables of names are read by their rows; the separators are those that titles use
+
 from __future__ import annotations
 
 import re
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from connectors.extractors.html import structured
+from connectors.extractors.tidy import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +21,16 @@ if TYPE_CHECKING:
     from connectors.models import Hints
 
 _SEPARATOR = re.compile(r"\s+(?:[|·•»›«‹:—–-]|::|//|~)\s+|\s*[|»—]\s*|(?<=\w): (?=[A-Z])")
+_INITIALS = 2  # so few letters prove nothing
+_FIRST_HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?)?")
 _COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
+}
 _WRITTEN = re.compile(
     r"(?:(?P<d1>\d{1,2})(?:st|nd|rd|th)?\.?\s+)?(?P<m>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?:(?P<d2>\d{1,2})(?:st|nd|rd|th)?,?\s+)?(?P<y>\d{4})"
 )
@@ -230,8 +240,8 @@ def without_suffix(title: str, *, site_name: str, host: str, heading: str) -> st
         and _plain(heading)
         and _plain(heading) in _plain(title)
         and not _same(heading, site_name)
-        and len(_plain(heading)) > 2
-    ):  # noqa: PLR2004
+        and len(_plain(heading)) > _INITIALS
+    ):
         return heading
     labels = {_plain(label) for label in host.split(".") if len(label) > 2}  # noqa: PLR2004
     site = _plain(site_name)
@@ -240,9 +250,9 @@ def without_suffix(title: str, *, site_name: str, host: str, heading: str) -> st
         if part and (
             part == site
             or part in labels
-            or (site and part in site and len(part) > 3)
+            or (site and part in site and len(part) > _INITIALS)
             or any(label == part.removesuffix("com") for label in labels)
-        ):  # noqa: PLR2004
+        ):
             rest = title.removesuffix(parts[place]) if place else title.removeprefix(parts[0])
             return re.sub(r"^[\s|·•»›«‹:—–~/-]+|[\s|·•»›«‹:—–~/-]+$", "", rest) or title
     return title
@@ -270,13 +280,12 @@ def _first(*values: str | None) -> str:
     return next((value for value in values if value), "")
 
 
-def read(document: Document, *, hints: Hints, heading: str) -> About:
+def read(document: Document, *, hints: Hints) -> About:
     """Return what the page says about itself; what the source knew fills gaps.
 
     Args:
         document: the parsed page.
         hints: what the source knew before.
-        heading: the content's own first heading, empty when it has none.
     """
     meta = structured.metas(document.root)
     found = structured.things(document.root)
@@ -299,7 +308,7 @@ def read(document: Document, *, hints: Hints, heading: str) -> About:
         meta.get("twitter:title"),
         structured.text_of(articles[0].get("headline")) if articles else "",
     )
-    title = without_suffix(declared, site_name=site_name, host=urlsplit(document.uri).hostname or "", heading=heading)
+    title = without_suffix(declared, site_name=site_name, host=urlsplit(document.uri).hostname or "", heading="")
     date, date_source = _published(document, meta, pages)
     modified, modified_source = _modified(document, meta, pages)
     if not date and hints.published:
@@ -317,12 +326,31 @@ def read(document: Document, *, hints: Hints, heading: str) -> About:
         modified_source=modified_source,
         language=_language(document, meta) or hints.language,
         description=_first(meta.get("description"), meta.get("og:description"), meta.get("twitter:description")),
-        section=_section(document, found, title or heading) or hints.section,
+        section=_section(document, found, title) or hints.section,
         generator=meta.get("generator", ""),
         article=bool(articles) or meta.get("og:type", "").lower() in {"article", "blog", "news"},
         body=next((text for thing in articles if isinstance(text := thing.get("articleBody"), str)), ""),
         kinds=kinds,
     )
+
+
+def title_of(about: About, content: str, uri: str) -> tuple[str, bool]:
+    """Return the page's title, and whether the page itself has one: its own h1, else what it declares, else any heading."""
+    found = _FIRST_HEADING.search(content)
+    heading = plain(found.group(2)) if found else ""
+    opens = found is not None and not content[: found.start()].strip()
+    if found and heading and (found.group(1) == "#" or (opens and _same_start(heading, about.title))):
+        return heading, True
+    if about.title:
+        return without_suffix(
+            about.title, site_name=about.site_name, host=urlsplit(uri).hostname or "", heading=heading
+        ), True
+    return (heading, True) if heading else (name_from_uri(uri), False)
+
+
+def _same_start(heading: str, title: str) -> bool:
+    one, other = _plain(heading), _plain(title)
+    return len(one) > _INITIALS and other.startswith(one)
 
 
 def name_from_uri(uri: str) -> str:

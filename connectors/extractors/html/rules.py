@@ -1,5 +1,7 @@
 """What we know of the systems that make documentation, help centres, wikis and forums: a table, no code."""
 
+# ruff: noqa: E501 - a table of selectors is read by its rows
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -137,6 +139,9 @@ SYSTEMS: tuple[System, ...] = (
             "button",
             ".rust-example-rendered + a.test-arrow",
             "a.test-arrow",
+            "summary.hideme",
+            "#toggle-all-docs",
+            ".tooltip",
             ".notable-traits",
             "a.doc-anchor",
             "a.rightside",
@@ -218,7 +223,15 @@ SYSTEMS: tuple[System, ...] = (
         detect="div.navheader + div, body > div.book > div.titlepage, div.refentry > div.titlepage, body > div.chapter > div.titlepage, "
         "div.navheader, div.navfooter",
         container=("#docContent", "body"),
-        drop=(".navheader", ".navfooter", "#docFooter", ".spirit-nav", "[summary*='Navigation']"),
+        drop=(
+            ".navheader",
+            ".navfooter",
+            "#docFooter",
+            ".spirit-nav",
+            "[summary*='Navigation']",
+            ".copyright-footer",
+            "body > table:has(a[href$='libraries.htm'])",
+        ),
     ),
     System(
         name="texinfo",
@@ -237,7 +250,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="apache-manual",
-        detect="body[id=manual-page] #page-content, div#page-header + div#path, body#manual-page #page-header",
+        detect="#page-header + #path, body#manual-page #page-content",
         container=("#page-content", "body"),
         drop=(
             "#page-header",
@@ -254,6 +267,31 @@ SYSTEMS: tuple[System, ...] = (
             "#preamble > .toplang",
             "script",
         ),
+    ),
+    System(
+        name="gi-docgen",
+        detect="#body-wrapper > #main.content",
+        container=("#main.content",),
+        drop=(".srclink", "a.anchor", ".toggle-button"),
+    ),
+    System(
+        name="haddock",
+        generator="haddock",
+        detect="#package-header ~ #content",
+        container=("#content",),
+        drop=("#table-of-contents", "#contents-list", "a.selflink", "#synopsis", "a.link[href*='src/']"),
+    ),
+    System(
+        name="node-doc",
+        detect="#apicontent",
+        container=("#apicontent",),
+        drop=("a.mark", "a.srclink", "button", ".picker-header"),
+    ),
+    System(
+        name="docutils",
+        detect="body > div.document > h1.title, body > main > h1.title, body > main#top-of-page, body > main[id] > h1.title",
+        container=("body > main", "body > div.document"),
+        drop=("body > header", "body > footer", "div.header", "div.footer", ".contents.topic"),
     ),
     System(
         name="sqlite",

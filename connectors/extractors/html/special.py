@@ -1,5 +1,7 @@
 """Elements that mean more than their tag says: admonitions, tabs, footnotes, formulas, images, definitions."""
 
+# ruff: noqa: E501 - tables of selectors are read by their rows
+
 from __future__ import annotations
 
 import re
@@ -20,10 +22,12 @@ DROP = "drop"
 KINDS: tuple[tuple[str, str], ...] = (
     (
         "admonition",
-        ".admonition, .admonitionblock, .theme-admonition, .custom-block, .alert[role=alert], .alert-info, .alert-warning, "
-        ".alert-danger, .alert-success, .markdown-alert, .starlight-aside, .callout, .nextra-callout, .hint, "
-        "div.note, div.warning, div.tip, div.caution, div.important, div.seealso, blockquote.note, aside.note, "
-        ".confluence-information-macro, .panel-info, .notecard, .docutils.note, .md-callout",
+        (
+            ".admonition, .admonitionblock, .theme-admonition, .custom-block, .alert[role=alert], .alert-info, .alert-warning, "
+            ".alert-danger, .alert-success, .markdown-alert, .starlight-aside, .callout, .nextra-callout, .hint, "
+            "div.note, div.warning, div.tip, div.caution, div.important, div.seealso, blockquote.note, aside.note, "
+            ".confluence-information-macro, .panel-info, .notecard, .docutils.note, .md-callout"
+        ),
     ),
     (
         "tabs",
@@ -48,14 +52,16 @@ KINDS: tuple[tuple[str, str], ...] = (
     ),
     (
         DROP,
-        "[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab]), template, [aria-hidden=true]:not([role=tabpanel]), "
-        "a.headerlink, a.permalink, a.anchor:empty, a.anchor-link, a.header-anchor, a.hash-link, a.heading-link, a.anchorjs-link, a.self-link, "
-        "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink], a.fn-backref, a.fn-backlink, "
-        ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
-        ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
-        ".react-syntax-highlighter-line-number, td.lntd:first-child, .highlight .ln, "
-        ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, .vp-code-group .tabs, .MathJax, "
-        ".mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only",
+        (
+            "[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab]), template, [aria-hidden=true]:not([role=tabpanel]), "
+            "a.headerlink, a.permalink, a.anchor:empty, a.anchor-link, a.header-anchor, a.hash-link, a.heading-link, a.anchorjs-link, a.self-link, "
+            "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink], a.fn-backref, a.fn-backlink, "
+            ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
+            ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
+            ".react-syntax-highlighter-line-number, td.lntd:first-child, .highlight .ln, "
+            ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, .vp-code-group .tabs, .MathJax, "
+            ".mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only"
+        ),
     ),
 )
 
@@ -122,9 +128,9 @@ def _drop_unseen(root: LexborNode, kinds: dict[int, str]) -> None:
         size = len(node.text() or "")
         if size > _SHOWN_LATER:
             whole = whole or sum(len(part.text() or "") for part in root.css("p, li, td, pre"))
-            if sum(len(part.text() or "") for part in node.css("p, li, td, pre")) > whole // 5:
-                if kinds.get(node.mem_id) == DROP:
-                    del kinds[node.mem_id]
+            own = sum(len(part.text() or "") for part in node.css("p, li, td, pre"))
+            if own > whole // 5 and kinds.get(node.mem_id) == DROP:
+                del kinds[node.mem_id]
 
 
 _SHOWN_LATER = 500
@@ -148,7 +154,7 @@ class dropped:  # noqa: N801 - reads as a set
         self._kinds = kinds
 
     def __contains__(self, mem_id: object) -> bool:
-        return self._kinds.get(mem_id) == DROP  # type: ignore[call-overload]
+        return isinstance(mem_id, int) and self._kinds.get(mem_id) == DROP
 
 
 def number(text: str | None, default: int) -> int:
@@ -286,14 +292,14 @@ def formula(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     block = node.tag == "div" or "mode=display" in kind or "block" in (node.attributes.get("class") or "")
     block = block or (parent is not None and "katex-display" in (parent.attributes.get("class") or ""))
     source = node.css_first("annotation[encoding*=tex], annotation[encoding*=TeX]")
+    inner = node.css_first("math")
+    picture = node.css_first("img[alt]")
     if source is not None:
         text = source.text() or ""
-    elif node.tag == "img":
-        text = node.attributes.get("alt") or ""
-    elif node.css_first("math"):
-        return mathml(writer, node.css_first("math"), flow)
-    elif node.css_first("img[alt]"):
-        text = node.css_first("img[alt]").attributes.get("alt") or ""
+    elif inner is not None:
+        return mathml(writer, inner, flow)
+    elif picture is not None:
+        text = picture.attributes.get("alt") or ""
     else:
         text = re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", node.text() or "")
     if "MathJax_Preview" in (node.attributes.get("class") or "") or not text.strip():
@@ -395,7 +401,7 @@ def _grouped(rows: list[str], entries: list[tuple[str, list[str]]]) -> list[str]
 
 
 def _groups(node: LexborNode) -> list[LexborNode]:
-    out = []
+    out: list[LexborNode] = []
     for child in node.iter():
         if child.tag == "div":
             out.extend(child.iter())

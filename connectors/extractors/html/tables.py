@@ -46,6 +46,8 @@ def _is_layout(table: LexborNode, grid: list[list[LexborNode]]) -> bool:
         return not table.css_first("th")
     if len(table.css("table")) > 1 or table.css_first(_BLOCKS_OF_LAYOUT):  # a node matches itself
         return True
+    if len(grid) < 3 and any(len(cell.css("li")) > 1 for row in grid for cell in row):  # noqa: PLR2004 - lists side by side
+        return True
     return any("\n" in (pre.text() or "").strip() for pre in table.css("pre"))
 
 
@@ -99,14 +101,19 @@ def _take(row: list[str], below: dict[int, tuple[int, str]]) -> None:
 
 
 def _laid_out(grid: list[list[LexborNode]], writer: Writer) -> list[str]:
+    """Write the cells one after another; under a row of headings each column follows its heading."""
+    head = grid[0]
+    if len(grid) == 2 and len(head) == len(grid[1]) and all(cell.tag == "th" for cell in head):  # noqa: PLR2004
+        cells = [cell for pair in zip(*grid, strict=True) for cell in pair]
+    else:
+        cells = [cell for row in grid for cell in row]
     blocks: list[str] = []
-    for cells in grid:
-        for cell in cells:
-            if cell.tag == "th" and not cell.css_first("h1,h2,h3,h4,h5,h6,table,pre"):
-                term = writer.bold(cell)
-                blocks.extend([term] if term else [])
-            else:
-                blocks.extend(writer.blocks(cell))
+    for cell in cells:
+        if cell.tag == "th" and not cell.css_first("h1,h2,h3,h4,h5,h6,table,pre"):
+            term = writer.bold(cell)
+            blocks.extend([term] if term else [])
+        else:
+            blocks.extend(writer.blocks(cell))
     return blocks
 
 
