@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.persona.server.languages import language, language_of
 from connectors.persona.server.search import coverage, search, terms
+from connectors.persona.server.text import plain
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 ENOUGH = 0.6  # of the question's meaning stands in a passage that answers
 QUOTE_CHARS = 700
 MORE = 2
+CODE = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ def answer(db: sqlite3.Connection, question: str) -> Reply:
 
 def named(hit: Hit) -> str:
     """Return a hit's page and the place in it."""
-    return f"{hit.title} › {hit.heading}" if hit.heading else hit.title  # noqa: RUF001 - the sign is meant
+    title = plain(hit.title)
+    return f"{title} › {hit.heading}" if hit.heading else title  # noqa: RUF001 - the sign is meant
 
 
 def quotation(passage: str, found: Sequence[Term]) -> str:
@@ -55,7 +58,7 @@ def quotation(passage: str, found: Sequence[Term]) -> str:
     paragraphs = _paragraphs(passage)
     if not paragraphs:
         return ""
-    start = max(range(len(paragraphs)), key=lambda at: (coverage(found, paragraphs[at]), -at))
+    start = max(range(len(paragraphs)), key=lambda at: (_tells(paragraphs[at], found), -at))
     taken, size = [paragraphs[start]], len(paragraphs[start])
     for paragraph in paragraphs[start + 1 :]:
         size += len(paragraph)
@@ -66,6 +69,12 @@ def quotation(passage: str, found: Sequence[Term]) -> str:
     if len(text) > 3 * QUOTE_CHARS:
         text = text[: 3 * QUOTE_CHARS].rsplit(None, 1)[0] + " …"
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
+
+
+def _tells(paragraph: str, found: Sequence[Term]) -> float:
+    # A sentence says what code only shows.
+    code = paragraph.lstrip().startswith(("```", "~~~", "|"))
+    return coverage(found, paragraph) * (CODE if code else 1.0)
 
 
 def _paragraphs(passage: str) -> list[str]:

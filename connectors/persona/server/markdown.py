@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 MOST_CHARS = 400_000
 SNIPPET_CHARS = 260
 _BARE_URL = re.compile(r"(?<![<(\[\"'`=/\w])(https?://[^\s<>]+[^\s<>.,;:!?)\]'\"])")
+_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _MARKS = re.compile(
-    r"^[ \t]*(?:[-*+>]|#{1,6}|[0-9]+[.)])[ \t]+|!?\[([^\]]*)\]\([^)]*\)|[`*|]+|^[ \t]*[-=:|][-=:| \t]+$|\\(?=\W)",
+    r"^[ \t]*(?:`{3,}|~{3,}).*$|^[ \t|]*[-=:|][-=:| \t]+$|^[ \t]*(?:[-*+>:]|#{1,6}|[0-9]+[.)])[ \t]+"
+    r"|(?:`+|\*+|~~|\|)|\\(?=\W)",
     re.MULTILINE,
 )
 
@@ -40,7 +42,7 @@ def answer(text: str) -> Markup:
 
 def snippet(passage: str, question: str) -> Markup:
     """Return the part of a passage that says most about a question, as plain text with its words marked."""
-    plain = " ".join(_MARKS.sub(lambda found: found[1] or " ", passage).split())
+    plain = " ".join(_MARKS.sub("", _LINK.sub(r"\1", passage)).split())
     stems = [stem(word) for word in words(question) if len(word) > 1]
     low = folded(plain)
     at = 0

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from connectors.persona.server import markdown, personas, views
 from connectors.persona.server.api import error_answer, respond
 from connectors.persona.server.search import search
-from connectors.persona.server.text import body_start
+from connectors.persona.server.text import body_start, plain
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,8 +52,9 @@ class Pages:
             "number": lambda count: f"{count:,}".replace(",", "\u202f"),
             "query": urlencode,
             "fact": _fact,
+            "plain": plain,
             "json": lambda text: json.loads(text).items(),
-            "body": lambda content: content[body_start(content) :],
+            "body": _body,
         }
 
     def show(self, template: str, here: str, *, status: int = 200, **values: Any) -> HTMLResponse:
@@ -214,7 +215,7 @@ def error_page(request: Request, status: int, message: str) -> Response:
 def _fields(schema: dict[str, Any], call: dict[str, Any]) -> list[dict[str, str]]:
     """Return the fields of a call's body by their full names."""
     content = call.get("requestBody", {}).get("content", {}).get("application/json", {})
-    return _walk(schema, content.get("schema", {}), "")
+    return _walk(schema, content["schema"], "") if content else []
 
 
 def _walk(schema: dict[str, Any], part: dict[str, Any], name: str) -> list[dict[str, str]]:
@@ -247,6 +248,13 @@ def _web(url: str) -> str:
 def _host(url: str) -> str:
     parts = urlsplit(url) if _web(url) else None
     return f"{parts.netloc}{parts.path}" if parts else url
+
+
+def _body(content: str, title: str) -> str:
+    """Return what there is to read: without the address and without a first heading that only repeats the title."""
+    text = content[body_start(content) :].lstrip("\r\n")
+    first, _, rest = text.partition("\n")
+    return rest if first.startswith("# ") and plain(first[2:]) == plain(title) else text
 
 
 def _fact(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from connectors.persona.server.answer import ENOUGH
 from connectors.persona.server.languages import language, language_of
 from connectors.persona.server.search import search
-from connectors.persona.server.text import folded
+from connectors.persona.server.text import folded, plain
 
 if TYPE_CHECKING:
     import sqlite3
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 PER_TOPIC = 3
 MAX_PROMPTS = 200
 FOUND_AMONG = 3
-_NUMBER = re.compile(r"^(?:chapter|appendix|part|kapitel|chapitre)?[ \t]*(?:[0-9]+|[A-Z])(?:\.[0-9]+)*[.:)]?[ \t]+")
-_MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]*)\]\([^)]*\)|[*`]+|\\(?=[_*<>\[\]])")
+_NUMBER = re.compile(r"^(?:(?:chapter|appendix|part|kapitel|chapitre)[ \t]+)?(?:[0-9]+|[A-Z])(?:\.[0-9]+)*[.:)]*[ \t]+")
+_WAYS = (
+    "add access apply ask authenticate back build call change check choose clean clone compile configure connect"
+    " control convert copy create customize customise debug define delete deploy develop disable display download"
+    " edit embed enable execute export extend filter find fix format generate get handle implement import improve"
+    " include install integrate join launch limit list load make manage map measure merge migrate monitor move open"
+    " optimize organize parse pass pay perform prepare print process protect publish query read receive record"
+    " remove rename replace report request reset resolve restore restrict retrieve return rotate run save schedule"
+    " search secure select send serve set share show sort specify split start stop store subclass submit switch test"
+    " trace track troubleshoot uninstall update upgrade upload use validate verify view wait work write"
+)
+_VERBS = frozenset(_WAYS.split())
 
 
 def make_prompts(db: sqlite3.Connection, topics: Sequence[str], context: str = "") -> list[tuple[str, str, int]]:
@@ -61,17 +71,37 @@ def _question(hit: Hit, topic: str) -> str:
         return ""
     if name.endswith(("?", "？")):  # noqa: RUF001 - a full-width mark is one too
         return name
-    if lang is language("en") and re.match(r"(?:how|why|what|when|where) ", name, re.IGNORECASE):
+    if lang is language("en"):
+        return _english(name)
+    return (lang.what if len(name.split()) <= 2 else lang.about).format(topic=name)  # noqa: PLR2004 - a term
+
+
+def _english(name: str) -> str:
+    first, _, rest = name.partition(" ")
+    if re.match(r"how to \w", name, re.IGNORECASE):
+        return f"How do I {name[7:]}?"
+    if first.lower() in {"how", "why", "what", "when", "where", "which", "who"} and rest:
         return f"{name}?"
-    if lang is language("en") and re.match(r"[A-Z]?[a-z]{3,}ing\b", name):
-        return f"What should I know about {name[0].lower()}{name[1:]}?"
-    template = lang.what if len(name.split()) <= 2 else lang.about  # noqa: PLR2004 - a term, not a phrase
-    return template.format(topic=name)
+    verb = next((verb for verb in _bases(first.lower()) if verb in _VERBS), "")
+    if verb and rest and rest.split()[0].lower() not in {"and", "of", "or", "without"}:
+        return f"How do I {verb} {rest}?"
+    if len(name.split()) > 3:  # noqa: PLR2004 - a phrase, not a term
+        return f"What should I know about {name}?"
+    plural = re.search(r"[a-z]{2}[^su\Wi]s$", name) or re.search(r"(?:ses|xes|zes)$", name)
+    return f"What {'are' if plural else 'is'} {name}?"
+
+
+def _bases(word: str) -> list[str]:
+    """Return the verbs that a word may be a form of: ``installing``, ``using``, ``running``; the word itself first."""
+    stem = word.removesuffix("ing")
+    return [word] if stem == word else [stem, f"{stem}e", stem[:-1]]
 
 
 def _name(text: str) -> str:
-    text = _MARKUP.sub(lambda found: found[1] or "", text).strip(" ¶#:.\t")
-    return " ".join(_NUMBER.sub("", text).split())
+    """Return what a heading or title names: without its number, and without what a dash explains."""
+    name = _NUMBER.sub("", plain(text)).strip(" ¶#:.\t")
+    head, dash, _ = name.partition(" — ")
+    return head if dash and len(head.split()) <= 3 else name  # noqa: PLR2004 - a term
 
 
 def _about(name: str, topic: str) -> bool:

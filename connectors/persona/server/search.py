@@ -20,7 +20,7 @@ MAX_TERMS = 24
 CANDIDATES = 60
 # Tuned on 100 questions that the benchmark does not count (tests/benchmarks/retrieval).
 TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 4.0, 3.0, 1.0
-NAMED, DEFINES, LISTS = 0.5, 0.5, 0.8
+NAMED, DEFINES, LISTS, BEGINS = 0.5, 0.5, 0.8, 1.0
 _LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")
 _NAME_LINE = re.compile(
     r"^[ \t]*[-*+][ \t]+(?:\[[^\]\n]*\]\([^)\n]*\)|`[^`\n]*`|\S+(?:[ \t]\S+){0,3})[ \t]*$", re.MULTILINE
@@ -112,6 +112,8 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
             ).fetchone()
         page_id, title, source, lang, content = items[item_id]
         passage = content[starts:ends]
+        # What stands right under a heading that names the matter explains it; the rest of the section is about parts.
+        begins = 1.0 + BEGINS * coverage(found, heading or title) if passage.startswith("#") else 1.0
         names, said = folded(f"{title}\n{heading}\n"), folded(passage)
         covered = _share(found, names + said)
         hits.append(
@@ -123,7 +125,7 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
                 language=lang,
                 heading=heading,
                 passage=passage,
-                score=-score * (0.5 + covered) * _worth(found, names, said),
+                score=-score * (0.5 + covered) * _worth(found, names, said) * begins,
                 covered=covered,
             )
         )

@@ -17,6 +17,7 @@ _SOURCE = re.compile(r"Source: (\S+)[ \t]*(?:\r?\n|$)")
 _LINE = re.compile(
     r"^(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
 )
+_MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]*)\]\([^)]*\)|`+|\*{1,3}(?=\S)|(?<=\S)\*{1,3}|\\(?=[_*<>\[\]`])")
 _COMBINING = re.compile(r"[\u0300-\u036f]")
 _WORD = re.compile(r"\w+(?:[.\-:/]+\w+)*")
 # Scripts without spaces between words: each character is a word of its own in the index.
@@ -72,7 +73,7 @@ def _headings(content: str) -> Iterator[tuple[int, tuple[int, str]]]:
         elif mark and mark.startswith(fence) and not line["info"].strip():
             fence = ""
         elif not fence and line["name"]:
-            yield line.start(), (len(line["level"]), line["name"])
+            yield line.start(), (len(line["level"]), plain(line["name"]))
 
 
 def _cut(found: list[Section], content: str, starts: int, ends: int, heading: str) -> None:
@@ -84,6 +85,11 @@ def _cut(found: list[Section], content: str, starts: int, ends: int, heading: st
         starts = at
     if content[starts:ends].strip():
         found.append(Section(starts=starts, ends=ends, heading=heading))
+
+
+def plain(text: str) -> str:
+    """Return a heading or title without Markdown's marks."""
+    return " ".join(_MARKUP.sub(lambda found: found[1] or "", text).split())
 
 
 def indexed(text: str) -> str:

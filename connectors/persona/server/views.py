@@ -113,7 +113,10 @@ def prompts(db: sqlite3.Connection, *, after: int = 0, most: int = 100) -> list[
 
 def some_prompts(db: sqlite3.Connection, most: int = 5) -> list[str]:
     """Return a few questions, of different topics."""
-    rows = db.execute("SELECT prompt FROM prompts GROUP BY topic ORDER BY max(id) DESC LIMIT ?", (most,))
+    rows = db.execute(
+        "SELECT prompt FROM prompts WHERE id IN (SELECT min(id) FROM prompts GROUP BY topic) ORDER BY id DESC LIMIT ?",
+        (most,),
+    )
     return [prompt for (prompt,) in rows]
 
 
