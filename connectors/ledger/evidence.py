@@ -9,7 +9,12 @@ Sighting = Literal["seen", "gone", "deleted", "absent", "unclear"]
 
 RUNS: Final = 2
 _FEW: Final = 5
-_GONE_RULES: Final = frozenset({"http-404", "http-410", "redirect"})
+_GONE_RULES: Final = frozenset(
+    {"http-404", "http-410", "redirect", "redirect-out-of-scope", "canonical", "noindex", "excluded", "not-included"}
+)
+"""The address answered, or the site or the operator said, that there is no page of its own (any more)."""
+TOLD_ANYWAY: Final = _GONE_RULES | {"duplicate"}
+"""Rules under which a page's links were heard all the same, or were to go with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

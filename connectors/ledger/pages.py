@@ -85,13 +85,25 @@ def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int)
 
 
 def fail(connection: Connection, run: Run, resource: Resource, extracted: Extracted, *, now: int) -> None:
-    """Record a resource that gave no page. It exists, so pages it once gave are no evidence of having vanished."""
+    """Record a resource that gave no page, and the links it had all the same.
+
+    It exists, so its not giving a page is no evidence against pages it once gave; that it asks not to be indexed is.
+    """
     outcome = "failed" if extracted.problem.startswith("killed-") or extracted.problem == "broken" else "skipped"
     _end(connection, run, resource, outcome=outcome, rule=extracted.problem, detail=extracted.detail, now=now)
+    # Without validators and hash it is read and cleaned again next time.
+    values: dict[str, Any] = {"etag": "", "last_modified": "", "body_hash": None}
+    if extracted.problem != "noindex":
+        values["seen_run"] = run.id
+    if extracted.links:
+        values["links"] = pack_links(extracted.links)
     row = _resource(connection, run, resource.uri)
-    if row is not None:  # without validators and hash it is read and cleaned again next time
-        forgotten = _KEEP_RESOURCE.values(seen_run=run.id, etag="", last_modified="", body_hash=None)
-        connection.execute(forgotten, {"key": row.id})
+    if row is not None:
+        connection.execute(_KEEP_RESOURCE.values(values), {"key": row.id})
+    elif extracted.links:
+        values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
+        values |= {"config": "", "seen_run": run.id, "recorded_run": 0}
+        insert_id(connection, resources, values)
 
 
 def record(

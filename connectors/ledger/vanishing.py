@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
-from connectors.ledger.evidence import Evidence, sighting, weigh
+from connectors.ledger.evidence import TOLD_ANYWAY, Evidence, sighting, weigh
 from connectors.ledger.outbox import tell
-from connectors.ledger.schema import pages, resources, versions, visits
+from connectors.ledger.schema import pages, resources, runs, versions, visits
 from connectors.ledger.transitions import before
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from connectors.ledger.values import Run
 
+_LATELY = 7
 _IN_BASE = ("sent", "delivered", "verified", "updating")
 
 
@@ -33,7 +34,9 @@ def count_evidence(connection: Connection, run: Run, *, complete: bool) -> None:
     connection.execute(
         update(pages).where(pages.c.id.in_(found_again)).values(gone_runs=0, absent_runs=0, weighed_run=run.id)
     )
-    for row in connection.execute(_unseen(run, of_source, seen)).all():
+    unseen = connection.execute(_unseen(run, of_source, seen)).all()
+    complete = complete and not (unseen and _a_list_was_unread(connection, run))
+    for row in unseen:
         saw = sighting(
             seen=False,
             visited=row.visit is not None,
@@ -65,6 +68,24 @@ def _unseen(run: Run, of_source: Any, seen: Any) -> Select[Any]:
         .where(of_source, ~seen, pages.c.weighed_run != run.id)
         .order_by(pages.c.id)
     )
+
+
+def _a_list_was_unread(connection: Connection, run: Run) -> bool:
+    """Say whether a page with links, read lately, could not be read this time.
+
+    A list that answers an error, or that robots.txt now hides, names nothing, and that is no evidence against what it
+    might name. One that has been unreadable for `_LATELY` runs holds nothing up any more.
+    """
+    crawls = select(runs.c.id).where(runs.c.source_id == run.source_id, runs.c.purpose.in_(("import", "sync")))
+    recent = connection.execute(crawls.order_by(runs.c.id.desc()).limit(_LATELY)).scalars().all()
+    unread = (
+        select(resources.c.id)
+        .join(visits, and_(visits.c.hash == resources.c.hash, visits.c.run_id == run.id))
+        .where(resources.c.source_id == run.source_id, resources.c.seen_run >= min(recent, default=run.id))
+        .where(visits.c.outcome.in_(("skipped", "failed")), visits.c.rule.not_in(TOLD_ANYWAY))
+        .where(resources.c.seen_run != run.id, func.length(resources.c.links) > 0)
+    )
+    return connection.execute(unread.limit(1)).first() is not None
 
 
 def _follow_move(connection: Connection, run: Run, row: Any) -> None:

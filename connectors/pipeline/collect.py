@@ -134,7 +134,8 @@ class Collector:
         extracted = await self._extracted(resource)
         canonical = self._canonical(resource, extracted)
         # Links are durable before the page's own outcome is: a crash in between reads one page again and loses none.
-        await self.source.learn(resource, self._followed(resource, extracted, canonical))
+        extracted = dataclasses.replace(extracted, links=self._followed(resource, extracted, canonical))
+        await self.source.learn(resource, extracted.links)
         await self._record(resource, extracted, canonical)
         self.progress.cleaned(resource, seconds=time.perf_counter() - started)
 
@@ -180,8 +181,7 @@ class Collector:
 
     async def _record(self, resource: Resource, extracted: Extracted, canonical: str) -> None:
         if extracted.noindex or _NOT_INDEXED & _words(resource.robots):
-            await self._skip(_passed(resource, "noindex", "the page asks not to be indexed"))
-            return
+            extracted = dataclasses.replace(extracted, problem="noindex", detail="The page asks not to be indexed.")
         if extracted.problem or not extracted.pages:
             await self.ledger.fail(self.run, resource, extracted)
             self.progress.passed("skipped", extracted.problem or "empty", resource.uri)
@@ -236,17 +236,6 @@ def _with_markdown(page: Page, written: Page) -> Page:
 
 def _words(values: Sequence[str]) -> set[str]:
     return {word.strip().lower() for value in values for word in value.split(",")}
-
-
-def _passed(resource: Resource, rule: str, detail: str) -> Skipped:
-    return Skipped(
-        uri=resource.uri,
-        rule=rule,
-        detail=detail,
-        status=resource.status,
-        depth=resource.depth,
-        seconds=resource.seconds,
-    )
 
 
 def _same_host(first: str, second: str) -> bool:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Purpose = Literal["import", "sync"]
+_CUT_SHORT = {"skipped:max-pages", "skipped:robots-unreachable"}
+"""What makes a crawl incomplete although it came to its end: what it did not meet may still be there."""
 
 
 def origin_of(source: AnySource) -> tuple[Kind, str]:
@@ -188,7 +190,7 @@ class IngestRun:
 
     async def change(self) -> Changes:
         """Update what changed at the source and remove what is gone, as far as evidence and guards allow."""
-        complete = self.collector.complete and self.failure is None and not self.progress.rules["skipped:max-pages"]
+        complete = self.collector.complete and self.failure is None and not _CUT_SHORT & self.progress.rules.keys()
         self.changes = await self.delivery.change(self.run, complete=complete)
         return self.changes
 
