@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.extractors import pdf_layout
 from connectors.extractors.office import convert, properties
 from connectors.extractors.paper import DIFFERENCE, Properties, Text, UnreadableError, extracted, heading, words
-from connectors.extractors.pdf_layout import Line
+from connectors.extractors.pdf_layout import Cell, Line
 from connectors.extractors.pdf_outline import Bookmark
 from connectors.media_types import PDF
 
@@ -24,6 +24,7 @@ MARKS = 5_000
 SCANNED = 12  # letters: a page with an image and fewer of them is a picture of text
 LOST = 0.2  # of the words: then the other reading is taken
 _FIXED_PITCH = 0x1
+_GAP = 0.9  # times the size: between two cells of a table; justified words stand closer
 _MONO = re.compile(r"mono|cour|consol|menlo|typewriter|cmtt|cmsltt|sltt|code|fixed|ectt|lmtt|sftt", re.IGNORECASE)
 
 
@@ -151,7 +152,29 @@ def _line(text_page: Any, text: str, first: int, last: int) -> Line:
     top, bottom = max(top, high), min(bottom, low)
     # Some producers scale the page instead of the type: the height of the line then says more.
     size = size if size > 2 else (top - bottom) / 1.2  # noqa: PLR2004 - nobody prints in 2 points
-    return Line(text=text, mono=mono, size=size, left=left, right=right, top=top, bottom=bottom)
+    cells = () if mono else _cells(text_page, text, first, size * _GAP)
+    return Line(text=text, mono=mono, size=size, left=left, right=right, top=top, bottom=bottom, cells=cells)
+
+
+def _cells(text_page: Any, text: str, first: int, least: float) -> tuple[Cell, ...]:
+    """Cut a line where the space between two words is wider than ``least``; nothing when it is one piece."""
+    starts = [0]
+    edges: list[tuple[float, float]] = []
+    for found in re.finditer(r"\s+", text):
+        _, _, right, _ = text_page.get_charbox(first + found.start() - 1, loose=True)
+        left, _, _, _ = text_page.get_charbox(first + found.end(), loose=True)
+        if left - right > least:
+            starts.append(found.end())
+            edges.append((right, left))
+    if not edges:
+        return ()
+    lefts = [text_page.get_charbox(first, loose=True)[0], *(left for _, left in edges)]
+    rights = [*(right for right, _ in edges), text_page.get_charbox(first + len(text) - 1, loose=True)[2]]
+    ends = [*starts[1:], len(text)]
+    return tuple(
+        Cell(text[start:end].strip(), left, right)
+        for start, end, left, right in zip(starts, ends, lefts, rights, strict=True)
+    )
 
 
 def _is_mono(text_page: Any, index: int) -> bool:

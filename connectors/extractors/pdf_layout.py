@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connectors.extractors import pdf_furniture
+from connectors.extractors import pdf_furniture, pdf_tables
 from connectors.extractors.pdf_outline import Outline
 
 if TYPE_CHECKING:
@@ -25,9 +25,18 @@ _SPECIAL = re.compile(r"^(\s*)([#>+]|\d+\.(?=\s))")
 _ENDS = re.compile(r"[.:;?!)\"”’]\s*$")  # noqa: RUF001 - as printed
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A piece of a line that stands apart from its neighbours."""
+
+    text: str
+    left: float
+    right: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a page; coordinates in points, ``top`` above ``bottom``."""
+    """One line of a page; coordinates in points, ``top`` above ``bottom``; ``cells`` where it has more than one."""
 
     text: str
     mono: bool = False
@@ -36,6 +45,7 @@ class Line:
     right: float = 0.0
     top: float = 0.0
     bottom: float = 0.0
+    cells: tuple[Cell, ...] = ()
 
     @property
     def char(self) -> float:
@@ -45,7 +55,7 @@ class Line:
 
 @dataclass(slots=True)
 class _Block:
-    kind: str  # paragraph, item, code, heading
+    kind: str  # paragraph, item, code, heading, table
     lines: list[Line] = field(default_factory=list)
     level: int = 0
     text: str = ""
@@ -104,8 +114,14 @@ class _Reader:
         self._page = number
         before: Line | None = None
         width = max((line.right for line in lines), default=0.0)
-        for line in lines:
-            self._line(line, before, width)
+        tables = {start: (end, written) for start, end, written in pdf_tables.found(lines)}
+        end = 0
+        for place, line in enumerate(lines):
+            if place in tables:
+                end, written = tables[place]
+                self._blocks.append(_Block("table", [line], 0, written))
+            if place >= end:
+                self._line(line, before, width)
             before = line
 
     def _line(self, line: Line, before: Line | None, width: float) -> None:
@@ -216,6 +232,8 @@ def _joined(text: str, more: str, vocabulary: set[str]) -> str:
 def _written(block: _Block) -> str:
     if block.kind == "code":
         return _code(block.lines)
+    if block.kind == "table":
+        return block.text.replace(_HYPHEN, "-")
     text = " ".join(block.text.replace(_HYPHEN, "-").split())
     if block.kind == "heading":
         return f"{'#' * min(6, block.level)} {text}" if text else ""
