@@ -136,8 +136,12 @@ def registrable_domain(host: str) -> str:
     """
     import tld
 
-    found = tld.get_fld(f"http://{host}/", fail_silently=True, search_private=True)
-    return found or host
+    if found := tld.get_fld(f"http://{host}/", fail_silently=True, search_private=True):
+        return found
+    labels = host.rstrip(".").split(".")
+    if host.startswith("[") or labels[-1].isdigit() or tld.is_tld(host, search_private=True):
+        return host
+    return ".".join(labels[-2:])  # a suffix that no list knows (``.internal``) counts as one label
 
 
 def redact(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from collections import Counter
@@ -22,7 +23,7 @@ from connectors.web.fetcher import Fetcher, Limits
 from connectors.web.frontier import MemoryStore
 from connectors.web.traps import TrapLimits
 
-HREF = re.compile(rb'href="([^"]*)"')
+HREF = re.compile(rb'<a\b[^>]*?\bhref="([^"]*)"')
 
 
 @pytest.fixture
@@ -244,3 +245,337 @@ async def test_a_page_that_keeps_failing_is_a_fault_and_the_rest_goes_on(site):
     assert rules(outcomes) == {"/": "fetched", "/bad": "http-500", "/good": "fetched"}
     assert outcomes["/bad"].fault
     assert site.targets().count("/bad") == 3
+
+
+async def test_with_domain_scope_other_hosts_of_the_domain_are_crawled_each_by_its_own_robots(site):
+    """Both hosts are on loopback by a resolver of the test's own; the operator named both."""
+    from connectors.web.door import Door
+    from connectors.web.guard import AddressBook
+
+    www, docs = f"http://www.example.test:{site.port}", f"http://docs.example.test:{site.port}"
+
+    def robots(asked):
+        closed = asked.headers["host"].startswith("docs")
+        return Reply("User-agent: *\nDisallow: /closed" if closed else "", media_type="text/plain")
+
+    site.routes["/robots.txt"] = robots
+    site.page("/", f"{docs}/open", f"{docs}/closed", f"http://www.other.test:{site.port}/")
+    site.page("/open")
+    site.page("/closed")
+
+    async def here(host, port):
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(user_agent="persona-ingest/0", door=Door(AddressBook((www, docs), resolver=here)))
+    source = Website(WebsiteSource(website=www, scope="domain"), fetcher=fetcher, store=MemoryStore())
+    seen = {}
+    async for item in source.read():
+        seen[item.uri] = "fetched" if isinstance(item, Resource) else item.rule
+        if isinstance(item, Resource):
+            links = HREF.findall(item.body)
+            await source.learn(item, tuple(urls.normalise(link.decode(), item.uri) for link in links))
+    await fetcher.aclose()
+    assert seen == {f"{www}/": "fetched", f"{docs}/open": "fetched", f"{docs}/closed": "robots"}
+
+
+async def test_the_scope_follows_the_start_page_where_it_is_redirected(site):
+    site.routes["/docs"] = redirect("/docs/")
+    site.page("/docs/", "a", "/blog")
+    site.page("/docs/a")
+    site.page("/blog")
+    assert rules(await crawl(site.url + "/docs")) == {"/docs": "redirect", "/docs/": "fetched", "/docs/a": "fetched"}
+    site.routes["/start/"] = redirect("/en/guide/intro")
+    site.page("/en/guide/intro", "next")
+    site.page("/en/guide/next")
+    assert rules(await crawl(site.url + "/start/")) == {
+        "/start/": "redirect",
+        "/en/guide/intro": "fetched",
+        "/en/guide/next": "fetched",
+    }
+
+
+async def test_a_start_page_that_leads_to_another_site_says_so(site):
+    site.routes["/"] = redirect("https://other.example/")
+    with pytest.raises(UsageError, match="another site"):
+        await crawl(site.url + "/")
+    site.routes["/"] = redirect("/")
+    with pytest.raises(UsageError, match="circle"):
+        await crawl(site.url + "/")
+
+
+async def test_only_included_pages_are_meant_to_be_kept_and_the_start_page_gives_its_links(site):
+    site.page("/", "/docs/a", "/blog/b")
+    site.page("/docs/a")
+    outcomes = await crawl(site.url + "/", include=("/docs/**",))
+    assert rules(outcomes) == {"/": "fetched", "/docs/a": "fetched", "/blog/b": "not-included"}
+    assert "noindex" in outcomes["/"].robots
+    assert outcomes["/docs/a"].robots == ()
+    assert "/blog/b" not in site.targets()
+
+
+def test_a_start_page_that_is_excluded_or_a_wrong_glob_is_a_usage_error():
+    for options in ({"exclude": ("/a/**",)}, {"include": ("/a/[",)}):
+        with pytest.raises(UsageError):
+            Website(
+                WebsiteSource(website="http://h/a/b", **options),
+                fetcher=Fetcher(user_agent="x/1"),
+                store=MemoryStore(),
+            )
+
+
+async def test_robots_that_forbid_the_start_are_an_outcome_with_a_reason(site):
+    site.routes["/robots.txt"] = Reply("User-agent: *\nDisallow: /", media_type="text/plain")
+    outcomes = await crawl(site.url + "/")
+    assert rules(outcomes) == {"/": "robots"}
+    assert "forbids" in outcomes["/"].detail
+    assert site.targets(pages=False) == ["/robots.txt"], "and nothing else is asked for"
+
+
+async def test_our_own_group_in_robots_txt_counts(site):
+    site.routes["/robots.txt"] = Reply("User-agent: persona-ingest\nDisallow: /a\n\nUser-agent: *\nDisallow: /")
+    site.page("/", "/a", "/b")
+    site.page("/b")
+    assert rules(await crawl(site.url + "/")) == {"/": "fetched", "/a": "robots", "/b": "fetched"}
+
+
+async def test_a_crawl_delay_is_kept_unless_the_operator_says_otherwise(site):
+    from time import monotonic
+
+    site.routes["/robots.txt"] = Reply("User-agent: *\nCrawl-delay: 0.2", media_type="text/plain")
+    site.page("/", "/a", "/b", "/c")
+    for path in ("/a", "/b", "/c"):
+        site.page(path)
+    began = monotonic()
+    await crawl(site.url + "/")
+    assert monotonic() - began >= 0.6
+    site.asked.clear()
+    assert len(await asyncio.wait_for(crawl(site.url + "/", delay=0.0), 5)) == 4
+
+
+async def test_nofollow_in_the_head_leads_nowhere_and_noindex_is_passed_on(site):
+    site.page("/", "/a", "/b", headers=[])
+    site.page("/a", "/hidden", headers=[("X-Robots-Tag", "none")])
+    site.page("/b", headers=[("X-Robots-Tag", "googlebot: noindex")])
+    outcomes = await crawl(site.url + "/")
+    assert rules(outcomes) == {"/": "fetched", "/a": "fetched", "/b": "fetched"}
+    assert outcomes["/a"].robots == ("noindex", "nofollow")
+    assert outcomes["/b"].robots == ()
+
+
+async def test_a_sitemap_that_fails_is_told_because_its_pages_are_not_seen(site):
+    site.routes["/robots.txt"] = Reply("Sitemap: /broken.xml\nSitemap: /bad.xml", media_type="text/plain")
+    site.routes["/broken.xml"] = Reply("", 500)
+    site.routes["/bad.xml"] = Reply("<html>", media_type="text/html")
+    site.page("/")
+    outcomes = await crawl(site.url + "/")
+    assert rules(outcomes) == {"/": "fetched", "/broken.xml": "sitemap-unreadable", "/bad.xml": "sitemap-unreadable"}
+    assert outcomes["/broken.xml"].fault
+    assert not outcomes["/bad.xml"].fault
+
+
+async def test_gzipped_sitemaps_and_one_in_the_folder_are_found(site):
+    import gzip
+
+    body = f"<urlset><url><loc>{site.url}/docs/orphan</loc></url></urlset>".encode()
+    site.routes["/docs/sitemap.xml"] = Reply(gzip.compress(body), media_type="application/gzip")
+    site.page("/docs/")
+    site.page("/docs/orphan")
+    assert set(await crawl(site.url + "/docs/")) == {"/docs/", "/docs/orphan"}
+
+
+async def test_sitemaps_that_name_each_other_end(site):
+    site.routes["/robots.txt"] = Reply("Sitemap: /0.xml", media_type="text/plain")
+
+    def index(asked):
+        n = int(asked.path[1:-4])
+        locations = "".join(f"<sitemap><loc>/{m}.xml</loc></sitemap>" for m in (n, n + 1, n + 2))
+        return Reply(f"<sitemapindex>{locations}</sitemapindex>", media_type="application/xml")
+
+    site.fallback = lambda asked: index(asked) if asked.path.endswith(".xml") else Reply("", 404)
+    site.page("/")
+    site.routes["/sitemap.xml"] = Reply("", 404)
+    counted = Counter(rules(await crawl(site.url + "/")).values())
+    assert counted["trap-sitemaps"] >= 1
+
+
+async def test_a_crawl_resumes_from_its_store_and_asks_nothing_twice(site):
+    """The first reader stops in the middle; a second one over the same store does the rest."""
+    site.page("/", *[f"/{n}" for n in range(30)])
+    for n in range(30):
+        site.page(f"/{n}")
+    store = MemoryStore()
+    fetcher = Fetcher(user_agent="x/1", allowed=(site.url,), concurrency=1)
+    first = Website(WebsiteSource(website=site.url + "/"), fetcher=fetcher, store=store)
+    done = []
+    items = first.read()
+    async for item in items:
+        done.append(item.uri)
+        await first.learn(item, tuple(f"{site.url}/{n}" for n in range(30)))
+        if len(done) == 5:
+            break
+    await items.aclose()
+    await fetcher.aclose()
+    # A store that outlives its process hands out again what had no outcome.
+    again = MemoryStore()
+    await again.add([found_again(uri) for uri in store._known])
+    await again.take(100)
+    again._due.extend(due for due in [due_again(uri) for uri in sorted(store._known)] if due.uri not in done)
+    rest = await crawl(site.url + "/", store=again)
+    assert len(rest) + len(done) == 31
+    assert not set(done) & {item.uri for item in rest.values()}
+
+
+def found_again(uri):
+    from connectors.models import Found
+
+    return Found(uri=uri, by="link")
+
+
+def due_again(uri):
+    from connectors.models import Due
+
+    return Due(uri=uri, by="link")
+
+
+async def test_closing_the_reader_ends_all_fetches_at_once(site):
+    site.page("/", *[f"/slow{n}" for n in range(20)])
+    site.fallback = lambda asked: Reply("x", delay_s=60 if asked.path.startswith("/slow") else 0)
+    fetcher = Fetcher(user_agent="x/1", allowed=(site.url,))
+    source = Website(WebsiteSource(website=site.url + "/"), fetcher=fetcher, store=MemoryStore())
+    items = source.read()
+    first = await anext(items)
+    await source.learn(first, tuple(f"{site.url}/slow{n}" for n in range(20)))
+    waiting = asyncio.ensure_future(anext(items))
+    while site.in_flight < 4:
+        await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.wait_for(items.aclose(), 3)
+    await fetcher.aclose()
+    left = [task for task in asyncio.all_tasks() if "connectors" in repr(task.get_coro())]
+    assert left == []
+
+
+async def test_a_store_that_fails_ends_the_crawl_loudly(site):
+    class Full(MemoryStore):
+        async def take(self, limit):
+            if await self.counts() != (1, 1):
+                raise OSError("disk full")
+            return await super().take(limit)
+
+    site.page("/", "/a")
+    with pytest.raises(OSError, match="disk full"):
+        await crawl(site.url + "/", store=Full())
+
+
+async def test_a_pages_own_markdown_is_fetched_beside_the_crawl(site):
+    site.routes["/robots.txt"] = Reply("User-agent: *\nDisallow: /no.md", media_type="text/plain")
+    site.routes["/a.md"] = Reply("# A", media_type="text/markdown")
+    site.routes["/html.md"] = Reply("<p>", media_type="text/html")
+    fetcher = Fetcher(user_agent="x/1", allowed=(site.url,))
+    source = Website(WebsiteSource(website=site.url + "/"), fetcher=fetcher, store=MemoryStore())
+    got = await source.fetch_alternate(f"{site.url}/a.md")
+    assert isinstance(got, Resource)
+    assert got.body == b"# A"
+    assert (await source.fetch_alternate(f"{site.url}/html.md")).rule == "media"
+    assert (await source.fetch_alternate(f"{site.url}/no.md")).rule == "robots"
+    assert (await source.fetch_alternate("mailto:x")).rule == "bad-url"
+    await fetcher.aclose()
+
+
+async def test_unchanged_pages_come_without_a_body_and_still_lead_on(site):
+    from connectors.models import Due
+
+    class Remembering(MemoryStore):
+        async def take(self, limit):
+            return [Due(uri=d.uri, by=d.by, depth=d.depth, etag='"1"') for d in await super().take(limit)]
+
+    def answer(asked):
+        return Reply("", 304) if asked.headers.get("if-none-match") else Reply("x", headers=[("ETag", '"1"')])
+
+    site.routes["/"] = site.routes["/a"] = answer
+    fetcher = Fetcher(user_agent="x/1", allowed=(site.url,))
+    source = Website(WebsiteSource(website=site.url + "/"), fetcher=fetcher, store=Remembering())
+    bodies = {}
+    async for item in source.read():
+        bodies[urls.path_of(item.uri)] = item.body
+        await source.learn(item, (f"{site.url}/a",))
+    await fetcher.aclose()
+    assert bodies == {"/": b"x", "/a": None}, "the start page is looked at in full, all others only when they changed"
+
+
+DOCUMENTATION = [
+    Path("/usr/share/doc/python3/html"),
+    Path("/usr/share/doc/postgresql-doc-15/html"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("root", DOCUMENTATION, ids=lambda path: path.parts[-2])
+async def test_a_real_site_is_crawled_to_the_last_page_that_links_lead_to(site, root):
+    """An independent walk over the package's files, by the links in them, must give the same pages."""
+    if not (root / "index.html").is_file():
+        pytest.skip(f"{root} is not installed")
+    from html import unescape
+    from html.parser import HTMLParser
+    from posixpath import normpath
+    from urllib.parse import unquote, urljoin, urlsplit
+
+    class Links(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.found = []
+
+        def handle_starttag(self, tag, attrs):
+            if tag == "a" and (href := dict(attrs).get("href")):
+                self.found.append(href)
+
+    def links_of(body, uri):
+        parser = Links()
+        parser.feed(body.decode("utf-8", "replace"))
+        return [urljoin(uri, href) for href in parser.found]
+
+    base = "http://walk.test/"
+    walked, missing, todo = set(), set(), ["/"]
+    while todo:
+        path = todo.pop()
+        file = root / normpath(unquote(path)).lstrip("/")
+        file = file / "index.html" if path.endswith("/") else file
+        if path in walked or path in missing:
+            continue
+        if not file.is_file():
+            missing.add(path)
+            continue
+        walked.add(path)
+        if file.suffix == ".html":
+            for link in links_of(file.read_bytes(), base.rstrip("/") + path):
+                parts = urlsplit(link)
+                if parts.scheme == "http" and parts.netloc == "walk.test" and not parts.query:
+                    todo.append(parts.path or "/")
+
+    def serve(asked):
+        file = root / normpath(unquote(asked.path)).lstrip("/")
+        file = file / "index.html" if asked.path.endswith("/") else file
+        if not file.is_file():
+            return Reply("", 404)
+        kind = "text/html" if file.suffix == ".html" else "text/plain"
+        return Reply(file.read_bytes(), media_type=kind)
+
+    site.fallback = serve
+    fetcher = Fetcher(user_agent="x/1", allowed=(site.url,))
+    source = Website(WebsiteSource(website=site.url + "/"), fetcher=fetcher, store=MemoryStore())
+    outcomes = {}
+    async for item in source.read():
+        path = urls.target_of(item.uri)
+        assert path not in outcomes
+        outcomes[path] = "fetched" if isinstance(item, Resource) else item.rule
+        if isinstance(item, Resource):
+            links = HREF.findall(item.body) if item.media_type == "text/html" else ()
+            forms = (urls.normalise(unescape(link.decode()), item.uri) for link in links)
+            await source.learn(item, tuple(dict.fromkeys(form for form in forms if form)))
+    await fetcher.aclose()
+    fetched = {unquote(path) for path, outcome in outcomes.items() if outcome == "fetched"}
+    passed_over = {unquote(path) for path, outcome in outcomes.items() if outcome == "media"}
+    assert fetched | passed_over == {unquote(path) for path in walked}
+    assert {path for path, outcome in outcomes.items() if outcome == "http-404"} == missing

@@ -133,6 +133,15 @@ def test_customers_of_a_hosting_company_are_strangers():
     assert not Scope("https://one.github.io/", "domain").contains("https://two.github.io/")
 
 
+def test_an_internal_suffix_counts_as_one_label_and_a_public_one_is_nobodys_domain():
+    assert Scope("http://docs.acme.internal/", "domain").contains("http://www.acme.internal/")
+    assert not Scope("http://docs.acme.internal/", "domain").contains("http://www.other.internal/")
+    assert urls.registrable_domain("co.uk") == "co.uk"
+    assert urls.registrable_domain("10.0.0.1") == "10.0.0.1"
+    assert urls.registrable_domain("[::1]") == "[::1]"
+    assert urls.registrable_domain("localhost") == "localhost"
+
+
 def test_addresses_and_single_names_are_domains_of_their_own():
     assert Scope("http://127.0.0.1:8000/", "domain").contains("http://127.0.0.1:9000/")
     assert not Scope("http://127.0.0.1/", "domain").contains("http://126.0.0.1/")
