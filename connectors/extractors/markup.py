@@ -110,25 +110,24 @@ class Writer:
 
     def html(self) -> str:
         """Return the whole document."""
-        self._block("")
+        self._close_code()
+        self._close_lists(0)
         head = '<!doctype html><html><head><meta charset="utf-8"></head>'
         return f"{head}<body>{''.join(self._out)}</body></html>"
 
     def _block(self, written: str) -> None:
-        if not written and not self._out:
-            return
-        self._close_code()
         if written:
+            self._close_code()
             self._close_lists(0)
             self._out.append(written)
+        elif self._code:  # an empty paragraph between two lines of code
+            self._code.append("")
 
     def _close_lists(self, depth: int) -> None:
-        if depth == 0:
-            self._close_code()
         while len(self._lists) > depth:
             self._out.append(f"</li></{self._lists.pop()}>")
 
     def _close_code(self) -> None:
         if self._code:
-            self._out.append(f"<pre><code>{escape(chr(10).join(self._code))}\n</code></pre>")
+            self._out.append(f"<pre><code>{escape(chr(10).join(self._code).rstrip())}\n</code></pre>")
             self._code = []

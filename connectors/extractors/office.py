@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import docx, odf, pptx
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from connectors.models import Extracted, Resource
 
 _FEW = 5  # words: in a short text a date or a slide number is more than the allowed share
+_NOTES = 500
+_NOTE_BYTES = 100_000
 _LOCKED = "EncryptedPackage".encode("utf-16-le")
 _OLD = (
     ("WordDocument", "application/msword"),
@@ -59,7 +62,10 @@ def _converted(body: bytes, kind: str) -> tuple[str, Properties]:
     if kind == ODP:  # kreuzberg does not read it
         return "", properties({})
     result = convert(body, kind)
-    return _mended(result.content), properties(result.metadata)
+    markdown = _mended(result.content, kind)
+    if kind == RTF and (notes := _rtf_notes(body)):
+        markdown = f"{markdown}\n\n{notes}"
+    return markdown, properties(result.metadata)
 
 
 def _written(resource: Resource, kind: str, read: Read) -> str:
@@ -112,6 +118,32 @@ def _old_kind(body: bytes) -> str:
     raise UnreadableError("unsupported", "It is an old container of a kind that no page is made of.")
 
 
-def _mended(markdown: str) -> str:
-    """Undo escapes that mean nothing inside a line."""
-    return re.sub(r"(?<!^)\\([#<>!])", r"\1", markdown, flags=re.MULTILINE)
+def _mended(markdown: str, kind: str) -> str:
+    """Undo escapes that mean nothing inside a line, field codes, and what kreuzberg leaves of an RTF's marks."""
+    markdown = re.sub(r"(?<!^)\\([#<>!])", r"\1", markdown, flags=re.MULTILINE)
+    markdown = re.sub(r"\bHYPERLINK \"[^\"]*\"(?: \\+\w(?: \"[^\"]*\")?)*\s*", "", markdown)
+    if kind == RTF:
+        markdown = re.sub(r"__(\S(?:.*?\S)?)__", r"\1", markdown)
+        markdown = re.sub(r"^(\d+)\\\.(?=\s)", r"\1.", markdown, flags=re.MULTILINE)
+        markdown = re.sub(r"^• ", "- ", markdown, flags=re.MULTILINE)
+        markdown = re.sub(r"^– ", "  - ", markdown, flags=re.MULTILINE)  # noqa: RUF001 - what pandoc draws
+        markdown = re.sub(
+            r"^((?: {2})?(?:-|\d+\.) .*)\n\n(?=(?: {2})?(?:-|\d+\.) )", r"\1\n", markdown, flags=re.MULTILINE
+        )
+    return markdown
+
+
+def _rtf_notes(body: bytes) -> str:
+    """Return the footnotes of an RTF as paragraphs: kreuzberg leaves them out."""
+    notes = []
+    for found in islice(re.finditer(rb"\{(?:\\\*)?\\footnote\b", body), _NOTES):
+        depth, end = 0, found.start()
+        for brace in re.finditer(rb"(?<!\\)[{}]", body[found.start() : found.start() + _NOTE_BYTES]):
+            depth += 1 if brace[0] == b"{" else -1
+            if depth == 0:
+                end = found.start() + brace.start()
+                break
+        inner = re.sub(rb"\\chftn\b ?", b"", body[found.end() : end])
+        if inner and (text := convert(b"{\\rtf1\\ansi " + inner + b"}", RTF).content.strip()):
+            notes.append(text)
+    return "\n\n".join(f"[{number}] {text}" for number, text in enumerate(notes, 1))

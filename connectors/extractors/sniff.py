@@ -76,15 +76,15 @@ def by_name(uri: str) -> str:
 def magic(body: bytes) -> str:
     """Return the media type that the first bytes prove; empty when they prove nothing."""
     head = body[:4096]
-    if b"%PDF-" in head[:1024] and not _MARKUP.match(head):
-        return PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_kind(body)
     if head.startswith(b"{\\rtf"):
         return RTF
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
         return OLE
-    return HTML if _MARKUP.match(head) else ""
+    if _MARKUP.match(head):
+        return HTML
+    return PDF if b"%PDF-" in head[:1024] else ""
 
 
 def _zip_kind(body: bytes) -> str:
