@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +95,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = cli.main(args=words, prog_name="persona-ingest", standalone_mode=False, obj=frame)
     except BaseException as error:  # noqa: BLE001 - the one place where every ending gets its code
         code = _ending(error, frame)
-    frame.close(code if isinstance(code, int) else 0)
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    frame.close(code)
+    if any(thread.name == "importing Prefect" for thread in threading.enumerate()):
+        # The work was over before Prefect was imported: do not wait for it, and do not tear it down half-way.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _ending(error: BaseException, frame: Frame) -> int:

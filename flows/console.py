@@ -183,6 +183,8 @@ def next_steps(result: Mapping[str, Any]) -> str:
         return (
             f"Next: look at the list, then persona-ingest sync --approve {result['run']} or --reject {result['run']}."
         )
+    if state == "stopped" and not result.get("problems"):
+        return "Next: the same command goes on from here."
     if state == "stopped":
         return "Next: put right what is said above, then run the same command; it goes on from here."
     if not result.get("urls", {}).get("fetched") and not result.get("batches", {}).get("failed"):

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ HEAD_START_S = 2.0
 PATIENCE_S = 90.0
 STOP_WITHIN_S = 8.0
 FLUSH_S = 5
+IMPORTING = "importing Prefect"
 
 
 class Prefect:
@@ -38,7 +40,7 @@ class Prefect:
         self._own: local_server.TemporaryServer | None = None
         self._ready: asyncio.Task[str] | None = None
         self._telling: asyncio.Task[Any] | None = None
-        self._following = False
+        self._following = self._imported = False
         self.problem = ""
         self.where = ""
 
@@ -55,7 +57,8 @@ class Prefect:
                 if after():
                     break
                 await asyncio.sleep(0.05)
-            await asyncio.to_thread(importlib.import_module, "flows.stages")
+            await _imported_beside("flows.stages")
+            self._imported = True
             if self._own and not await answers:
                 return f"its temporary server did not start, see {self._own.log_path}"
             if not self._own and not await asyncio.to_thread(local_server.is_alive, self.where, timeout_s=10):
@@ -155,9 +158,37 @@ class Prefect:
             await asyncio.to_thread(self._flush_then_stop)
 
     def _flush_then_stop(self) -> None:
-        flush()
+        if self._imported:
+            flush()
         assert self._own is not None
         self._own.stop()
+
+
+async def _imported_beside(module: str) -> None:
+    """Import a module in a thread that nobody waits for when the command is over before it is imported."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def work() -> None:
+        error: Exception | None = None
+        try:
+            importlib.import_module(module)
+        except Exception as wrong:  # noqa: BLE001 - it belongs to whoever awaits the import
+            error = wrong
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, done, error)
+
+    threading.Thread(target=work, name=IMPORTING, daemon=True).start()
+    await done
+
+
+def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
+    if done.cancelled():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 def flush() -> None:

@@ -8,7 +8,7 @@ from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from connectors.errors import IngestError
@@ -89,7 +89,7 @@ async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any
 
 async def _approvals(asked: list[dict[str, Any]], credentials: str) -> list[str]:
     """Ask a person about each run that waits; without a deployment there is no form, and the command line decides."""
-    if asked and not flow_run.get_deployment_id():
+    if asked and not deployment.get_id():
         get_run_logger().warning("Waiting for `persona-ingest sync --approve %s` or --reject", asked[0]["run"])
         return []
     if not asked:

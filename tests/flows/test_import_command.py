@@ -1,0 +1,190 @@
+"""`persona-ingest import` as a script or a person calls it: a real process, a real site, a real Prefect server."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import pytest
+
+
+class Site:
+    """So many pages that link to each other, each after a delay."""
+
+    def __init__(self, pages: int, delay_s: float) -> None:
+        self.requests: list[str] = []
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.requests.append(self.path)
+                time.sleep(delay_s)
+                name = self.path.strip("/")
+                if name not in {"", *(f"{number}.html" for number in range(pages))}:
+                    self.send_error(404)
+                    return
+                links = "".join(f'<a href="/{number}.html">{number}</a> ' for number in range(pages))
+                words = " ".join(
+                    f"Sentence {n} of page {name or 'one'} is a sentence with some words." for n in range(9)
+                )
+                body = (
+                    f"<html lang=en><title>T {name}</title><main><h1>T {name}</h1><p>{words}</p>{links}</main></html>"
+                )
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body.encode())))
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_): ...
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda *_: None  # a client that stops is no error here
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return what starts the command with a clean environment and its own state."""
+    running = []
+
+    def begin(*words, **variables):
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA"))}
+        env |= {"PERSONA_INGEST_STATE": str(tmp_path / "state"), "PREFECT_HOME": str(tmp_path / "home")} | variables
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=env,
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_json_is_one_object_that_balances_and_a_secret_header_stays_here(start, prefect_api):
+    site = Site(pages=12, delay_s=0)
+    words = ["import", site.url, "--json", "--name", "twelve", "--header", "X-Token: t0ken-of-the-test"]
+    process = start(*words, PREFECT_API_URL=prefect_api)
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    assert result["state"] == "completed"
+    source = result["sources"][0]
+    urls = source["urls"]
+    parts = [urls["fetched"], urls["not_modified"], *urls["skipped"].values(), *urls["failed"].values()]
+    assert urls["discovered"] == sum(parts)
+    assert source["delivered"]["stored"] == source["verified"] == source["pages"]["new"] == 13
+    assert re.search(r"crawling: \d+ found", err)
+    assert "t0ken-of-the-test" not in out + err
+    with httpx.Client(base_url=prefect_api, trust_env=False) as client:
+        found = client.post("/flow_runs/filter", json={"flow_runs": {"tags": {"all_": ["twelve"]}}}).json()
+    assert [one["state_type"] for one in found] == ["COMPLETED"]
+    assert "t0ken-of-the-test" not in json.dumps(found)
+
+
+def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(start, prefect_api):
+    site = Site(pages=40, delay_s=0.3)
+    words = ["import", site.url, "--json", "--concurrency", "2", "--batch-size", "5"]
+    process = start(*words, PREFECT_API_URL=prefect_api)
+    until = time.monotonic() + 90
+    while len(site.requests) < 12 and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert "Traceback" not in err
+    assert json.loads(out)["state"] == "stopped"
+    kept, before = json.loads(out)["sources"][0]["urls"]["fetched"], len(site.requests)
+    assert kept > 0
+    again = start(*words, PREFECT_API_URL=prefect_api)
+    out, err = again.communicate(timeout=150)
+    assert again.returncode == 0, err
+    assert json.loads(out)["sources"][0]["verified"] == 41
+    assert len(site.requests) - before <= 41 + 4 - kept, "it read again what it had"
+
+
+def test_a_prefect_server_that_does_not_answer_does_not_keep_the_import_from_its_work(start):
+    site = Site(pages=3, delay_s=0)
+    process = start("import", site.url, PREFECT_API_URL="http://127.0.0.1:9/api")
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 0, err
+    assert "4 read back" in out
+    assert "without Prefect" in err
+    assert "Traceback" not in err
+
+
+def test_a_wrong_secret_stops_with_3_and_one_sentence(start, prefect_api, tmp_path):
+    served = start("serve", "--port", "0", PERSONA_CLIENT_SECRET="right", PERSONA_INGEST_STATE=str(tmp_path / "kb"))
+    address = re.search(r"http://\S+/persona/", served.stderr.readline()).group()
+    site = Site(pages=3, delay_s=0)
+    process = start(
+        "import", site.url, PERSONA_CLIENT_SECRET="wr0ng", PERSONA_BASE_URL=address, PREFECT_API_URL=prefect_api
+    )
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 3, err
+    assert "PERSONA_CLIENT_SECRET" in out + err
+    assert "wr0ng" not in out + err
+    assert "Traceback" not in err
+    served.terminate()
+    assert served.wait(20) is not None
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("http://127.0.0.1:9/", "no connection"), ("http://nope.invalid/", "does not resolve"), ("missing.html", "404")],
+)
+def test_a_source_that_cannot_be_read_is_one_sentence_and_exit_code_1(start, prefect_api, address, said):
+    site = Site(pages=1, delay_s=0)
+    address = address if "://" in address else site.url + address
+    process = start("import", address, PREFECT_API_URL=prefect_api)
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 1, err
+    assert said in out
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["by itself", "killed"])
+def test_nothing_is_left_running(start, tmp_path, ending):
+    site = Site(pages=3, delay_s=0)
+    process = start("import", site.url)
+    if ending == "killed":
+        until = time.monotonic() + 60
+        while not _servers(tmp_path) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert _servers(tmp_path)
+        process.kill()
+    process.communicate(timeout=150)
+    until = time.monotonic() + 20
+    while _servers(tmp_path) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert _servers(tmp_path) == []
+
+
+def _servers(folder) -> list[str]:
+    """Return the processes whose settings name this folder."""
+    found = []
+    for pid in subprocess.run(["ps", "-eo", "pid="], capture_output=True, text=True).stdout.split():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as environ:  # noqa: PTH123 - Linux' own
+                if str(folder).encode() in environ.read():
+                    found.append(pid)
+        except OSError:
+            continue
+    return found
