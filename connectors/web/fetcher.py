@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 from dataclasses import dataclass, replace
@@ -52,6 +53,7 @@ class Limits:
         min_rate: bytes a second that a body must bring, once it took ``rate_after_s``.
         max_bytes: of a body, on the wire and decoded.
         attempts: how often one address is asked before its failure counts.
+        patience: how often it is asked while the answer is "not now" (429, 503).
         backoff_s: the first wait before asking again; it doubles, with full jitter.
     """
 
@@ -63,6 +65,7 @@ class Limits:
     max_bytes: int = 32 * 1024 * 1024
     max_redirects: int = 10
     attempts: int = 3
+    patience: int = 6
     backoff_s: float = 0.5
 
 
@@ -99,10 +102,10 @@ PLAIN = Ask()
 class _PassingError(Exception):
     """It may go better next time."""
 
-    def __init__(self, outcome: Skipped, *, wait_s: float | None = None) -> None:
+    def __init__(self, outcome: Skipped, *, waits: bool = False) -> None:
         super().__init__(outcome.rule)
         self.outcome = outcome
-        self.wait_s = wait_s
+        self.waits = waits  # the whole lane does, so that this address need not by itself
 
 
 class Fetcher:
@@ -191,19 +194,24 @@ class Fetcher:
     async def fetch_once(self, uri: str, ask: Ask = PLAIN) -> Resource | Redirect | Skipped:
         """Fetch what is at ``uri`` (normal form), asking again when that may help, following nothing."""
         lane = self._lane(urls.origin(uri))
-        for attempt in range(1, self.limits.attempts + 1):
+        failures = refusals = 0
+        while True:
             await lane.enter()
             try:
                 return await self._attempt(uri, ask, lane)
             except _PassingError as error:
-                if attempt == self.limits.attempts:
+                if error.outcome.status in _OVERLOADED:
+                    refusals += 1  # "not now" is no failure of the page: it has more patience, and the lane slows down
+                else:
+                    failures += 1
+                if failures >= self.limits.attempts or refusals >= self.limits.patience:
                     return error.outcome
-                wait_s = error.wait_s
+                waited = error.waits
             finally:
                 lane.leave()
-            if wait_s is None:
-                await asyncio.sleep(random.uniform(0.1, 1.0) * self.limits.backoff_s * 2 ** (attempt - 1))  # noqa: S311
-        raise AssertionError("attempts is at least 1")
+            if not waited:
+                rounds = min(failures + refusals, 6)
+                await asyncio.sleep(random.uniform(0.1, 1.0) * self.limits.backoff_s * 2 ** (rounds - 1))  # noqa: S311
 
     def _lane(self, origin: str) -> Lane:
         lane = self._lanes.get(origin)
@@ -285,15 +293,13 @@ class Fetcher:
     def _slow_down(self, answer: Answer, uri: str, lane: Lane) -> None:
         status = answer.status
         outcome = _failed(uri, f"http-{status}", f"it answers {status} each time", status=status, fault=True)
-        wait_s = None
+        waits = False
         if status in _OVERLOADED:
             lane.overloaded()
-            try:
-                wait_s = seconds_until_retry(answer.headers.get("retry-after", ""), now=datetime.now(UTC))
-                lane.pause(wait_s)
-            except ValueError:
-                wait_s = None
-        raise _PassingError(outcome, wait_s=wait_s)
+            with contextlib.suppress(ValueError):
+                lane.pause(seconds_until_retry(answer.headers.get("retry-after", ""), now=datetime.now(UTC)))
+                waits = True
+        raise _PassingError(outcome, waits=waits)
 
     def _redirected(self, uri: str, answer: Answer, began: float) -> Redirect | Skipped:
         to = urls.normalise(answer.headers.get("location", ""), uri) if "location" in answer.headers else ""

@@ -12,10 +12,11 @@ from ssrf_forms import forms
 
 from connectors.errors import UsageError
 from connectors.models import Resource, Skipped
-from connectors.settings import SitemapSource, WebsiteSource
+from connectors.settings import FeedSource, SitemapSource, WebsiteSource
+from connectors.sources.feed import Feed
 from connectors.sources.sitemap import Sitemap
 from connectors.sources.website import Website
-from connectors.web import urls
+from connectors.web import render, urls
 from connectors.web.addresses import is_public
 from connectors.web.door import Door
 from connectors.web.fetcher import Fetcher, Limits
@@ -149,6 +150,41 @@ async def test_an_alternate_of_a_page_reaches_nothing(site, canary, dials, resol
     for form in forms(canary.port):
         assert isinstance(await source.fetch_alternate(form), Skipped), form
     nothing_reached(site, canary, dials)
+
+
+async def test_articles_and_pages_of_a_feed_reach_nothing(site, canary, dials, resolver):
+    entries = "".join(f"<item><title>t</title><link>{escape(form)}</link></item>" for form in forms(canary.port))
+    site.routes["/feed"] = Reply(f"<rss><channel>{entries}</channel></rss>", media_type="application/rss+xml")
+    for form in [f"{site.url}/feed", *forms(canary.port)[::20]]:
+        following = f"<feed xmlns='http://www.w3.org/2005/Atom'><link rel='next' href='{escape(form)}'/></feed>"
+        site.routes["/atom"] = Reply(following, media_type="application/atom+xml")
+        path = "/feed" if form.startswith(site.url) else "/atom"
+        source = Feed(FeedSource(feed=site.url + path), fetcher=fetcher_for(site, resolver))
+        assert not any(isinstance(item, Resource) and item.status for item in [item async for item in source.read()])
+    nothing_reached(site, canary, dials)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not render.available(), reason="needs the extra 'browser' and Chromium")
+async def test_scripts_of_a_rendered_page_reach_nothing(site, canary, resolver):
+    """The browser dials by itself, so the canary is asked: it must see no connection at all."""
+    import json
+
+    asked = json.dumps(forms(canary.port)).replace("</", "<\\/")
+    site.routes["/app"] = Reply(
+        f"<body><script>for (const u of {asked}) {{ try {{ fetch(u).catch(e => 0) }} catch (e) {{}}"
+        "  const s = document.createElement('script'); s.src = u; document.head.append(s) }"
+        "  document.body.append('done')</script></body>"
+    )
+    fetcher = fetcher_for(site, resolver)
+    renderer = render.Renderer(fetcher, limits=render.RenderLimits(requests=2000, whole_s=90))
+    got = await renderer.render(await fetcher.fetch(f"{site.url}/app"))
+    await renderer.close()
+    await fetcher.aclose()
+    assert isinstance(got, Resource), got
+    assert b"done" in got.body
+    assert canary.connections == 0
+    assert canary.asked == []
 
 
 async def test_the_client_that_others_use_reaches_nothing(site, canary, dials, resolver):

@@ -124,12 +124,27 @@ async def test_what_the_site_refuses_is_its_outcome_and_asked_once(site, make_fe
     assert len(site.asked) == 1
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504, 429])
-async def test_what_may_pass_is_asked_three_times(site, make_fetcher, status):
-    site.routes["/a"] = Reply("", status)
+@pytest.mark.parametrize(("status", "times"), [(500, 3), (502, 3), (504, 3), (503, 6), (429, 6)])
+async def test_what_may_pass_is_asked_again_and_not_now_with_more_patience(site, make_fetcher, status, times):
+    site.routes["/a"] = Reply("", status, [("Retry-After", "0")] if times == 6 else [])
     got = await make_fetcher(site.url).fetch(f"{site.url}/a")
     assert (got.rule, got.fault) == (f"http-{status}", True)
-    assert len(site.asked) == 3
+    assert len(site.asked) == times
+
+
+async def test_a_server_that_allows_so_many_a_second_loses_no_page(site, make_fetcher):
+    """It says only 429, without a date: the lane finds the pace by itself."""
+    times = []
+
+    def answer(_):
+        now = monotonic()
+        times[:] = [then for then in times if then > now - 0.5] + [now]
+        return Reply("", 429) if len(times) > 8 else Reply("x")
+
+    site.fallback = answer
+    fetcher = make_fetcher(site.url)
+    got = await asyncio.gather(*[fetcher.fetch(f"{site.url}/{n}") for n in range(60)])
+    assert all(isinstance(item, Resource) for item in got)
 
 
 async def test_a_page_that_recovers_is_a_page(site, make_fetcher):
