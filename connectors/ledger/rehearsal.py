@@ -6,16 +6,20 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import insert, select
+from sqlalchemy import and_, insert, select
 
 from connectors.ledger import schema
 from connectors.ledger.migrate import migrate
+from connectors.ledger.pack import unpack_text
 from connectors.ledger.writer import open_engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from connectors.ledger.values import Run
+
 _CHUNK = 500
+_IN_BASE = ("sent", "delivered", "verified", "updating")
 _SQLITE = "sqlite:///"
 
 
@@ -43,6 +47,21 @@ def copy_ledger(url: str, folder: Path) -> str:
             source_file.close()
             copied.close()
     return f"{_SQLITE}{target}"
+
+
+def rewritten(connection: Connection, run: Run) -> list[tuple[str, str, str]]:
+    """Return the address, the delivered text and the new text of each page that this run found changed."""
+    elder = schema.versions.alias()
+    query = (
+        select(schema.pages.c.uri, elder.c.content.label("before"), schema.versions.c.content.label("after"))
+        .join(schema.versions, schema.versions.c.id == schema.pages.c.version_id)
+        .join(elder, and_(elder.c.page_id == schema.pages.c.id, elder.c.state.in_(_IN_BASE)))
+        .where(schema.pages.c.source_id == run.source_id, schema.pages.c.verdict_run == run.id)
+        .where(schema.pages.c.verdict == "changed", elder.c.id != schema.versions.c.id)
+        .order_by(schema.pages.c.id, elder.c.id)
+    )
+    found = {row.uri: (unpack_text(row.before), unpack_text(row.after)) for row in connection.execute(query)}
+    return [(uri, before, after) for uri, (before, after) in found.items()]
 
 
 def _copy_rows(source: Connection, copy: Connection) -> None:

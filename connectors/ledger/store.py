@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from connectors.errors import FatalError, UsageError
-from connectors.ledger import approvals, lease, pages, reports, runs, visits
+from connectors.ledger import approvals, lease, pages, rehearsal, reports, runs, visits
 from connectors.ledger.frontier import StoredFrontier
 from connectors.ledger.pack import to_ms
 from connectors.ledger.sending import Sending
@@ -43,8 +43,8 @@ class Ledger:
 
     def __init__(self, url: str, *, clock: Stamp, beat_s: float, stale_s: float) -> None:
         self.url = url
+        self.stale_s = stale_s
         self._clock = clock
-        self._stale_s = stale_s
         self._writer = Writer(url, now_ms=self._now, beat_s=beat_s)
         self.sending = Sending(self._writer, self._now)
         self._frontiers: dict[int, StoredFrontier] = {}
@@ -104,7 +104,7 @@ class Ledger:
                 resume=resume,
                 me=me,
                 now=self._now(),
-                stale_s=self._stale_s,
+                stale_s=self.stale_s,
             )
         )
         self._writer.keep(run.source_id, me.token)
@@ -263,7 +263,7 @@ class Ledger:
 
     async def status(self) -> list[SourceStatus]:
         """Return every source with its pages, batches and last run."""
-        return await self._read(partial(reports.status, now=self._now(), stale_s=self._stale_s))
+        return await self._read(partial(reports.status, now=self._now(), stale_s=self.stale_s))
 
     async def source_names(self, destination: str) -> list[str]:
         """Return the names of a destination's sources."""
@@ -282,6 +282,10 @@ class Ledger:
     async def unquarantine(self, run: Run, which: str) -> int:
         """Take pages (a URI, the source's name or ``all``) out of quarantine; they are due again."""
         return await self._write(run, partial(pages.unquarantine, run=run, which=which))
+
+    async def rewritten(self, run: Run) -> list[tuple[str, str, str]]:
+        """Return address, delivered text and new text of each page that this run found changed."""
+        return await self._read(partial(rehearsal.rewritten, run=run))
 
     async def waiting(self, run: int | None = None) -> list[Waiting]:
         """Return the runs that wait for a person: all, or the one with this number."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors import errors
@@ -57,6 +60,7 @@ async def assemble(
     from connectors.extractors import tidy
     from connectors.pipeline.collect import Collector
     from connectors.pipeline.deliver import Delivery
+    from connectors.pipeline.rehearse import Rehearsal
     from connectors.pipeline.run import IngestRun, name_of, origin_of
 
     headers = header_values(source.header, os.environ)
@@ -64,6 +68,8 @@ async def assemble(
     kind, origin = origin_of(source)
     name = name_of(source)
     async with contextlib.AsyncExitStack() as stack:
+        if source.dry_run:
+            state = rehearsal_state(state, stack)
         ledger = open_ledger(state)
         stack.push_async_callback(ledger.close)
         destination = await open_destination(source, persona=persona, state=state)
@@ -94,7 +100,7 @@ async def assemble(
             render_always=source.render == "always",
             alternate=getattr(reader, "fetch_alternate", None),
         )
-        return IngestRun(
+        return (Rehearsal if source.dry_run else IngestRun)(
             source=source,
             run=run,
             ledger=ledger,
@@ -124,6 +130,18 @@ def _renderer(
             stack.push_async_callback(renderer.close)
             return renderer.render
     return None
+
+
+def rehearsal_state(state: StateSettings, stack: contextlib.AsyncExitStack) -> StateSettings:
+    """Return settings of a throw-away state that begins as a copy: whatever a dry run writes is gone after it."""
+    from connectors.ledger.rehearsal import copy_ledger
+
+    folder = Path(tempfile.mkdtemp(prefix="persona-ingest-dry-run-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    try:
+        return StateSettings(state=folder, ledger=copy_ledger(state.ledger_url(), folder))
+    except OSError as error:
+        raise errors.FatalError(f"The ledger could not be copied for a dry run: {error.strerror}.") from error
 
 
 def open_ledger(state: StateSettings) -> Ledger:

@@ -123,6 +123,11 @@ class IngestRun:
         """Whether this run goes on where one that was stopped left off."""
         return self.run.resumed
 
+    @property
+    def complete(self) -> bool:
+        """Whether the whole source was seen: only then is what was not met evidence of anything."""
+        return self.collector.complete and self.failure is None and not _CUT_SHORT & self.progress.rules.keys()
+
     def start(self) -> asyncio.Task[None]:
         """Begin to crawl and clean in the background; `collect` awaits it."""
         if self._collecting is None:
@@ -190,8 +195,7 @@ class IngestRun:
 
     async def change(self) -> Changes:
         """Update what changed at the source and remove what is gone, as far as evidence and guards allow."""
-        complete = self.collector.complete and self.failure is None and not _CUT_SHORT & self.progress.rules.keys()
-        self.changes = await self.delivery.change(self.run, complete=complete)
+        self.changes = await self.delivery.change(self.run, complete=self.complete)
         return self.changes
 
     async def verify(self) -> Coverage:
@@ -228,8 +232,7 @@ class IngestRun:
         if self.stopping:
             await self.ledger.release(self.run)
         else:
-            complete = self.collector.complete and self.failure is None
-            await self.ledger.finish(self.run, state=summary["state"], complete=complete, summary=summary)
+            await self.ledger.finish(self.run, state=summary["state"], complete=self.complete, summary=summary)
         self.progress.stage = "done"
         await self.close()
         return summary
