@@ -1,4 +1,4 @@
-"""Named places where a test may kill this process; free when nobody asks."""
+"""Named places where a test may kill or stop this process; free when nobody asks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from collections import Counter
 _met: Counter[str] = Counter()
 _plan: tuple[str, int] | None = None
 _counting = False
+_how = signal.SIGKILL
 
 
-def plan(fault: str, *, counting: bool = False) -> None:
-    """Kill this process when it reaches a place for the k-th time.
+def plan(fault: str, *, counting: bool = False, how: signal.Signals = signal.SIGKILL) -> None:
+    """Send this process a signal when it reaches a place for the k-th time.
 
     Args:
         fault: ``place:k``; empty plans nothing.
         counting: only count what is reached, for `met`.
     """
-    global _plan, _counting  # noqa: PLW0603 - one process has one fate
+    global _plan, _counting, _how  # noqa: PLW0603 - one process has one fate
+    _how = how
     place, _, times = fault.rpartition(":")
     _plan = (place, int(times)) if place else None
     _counting = counting or _plan is not None
@@ -36,7 +38,7 @@ def reach(place: str) -> None:
         return
     _met[place] += 1
     if _plan == (place, _met[place]):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _how)
 
 
 plan(os.environ.get("PERSONA_INGEST_FAULT", ""))

@@ -51,11 +51,11 @@ _OWNER = (
     .order_by(pages.c.id)
     .limit(1)
 )
-_TOUCH = (
-    update(pages)
-    .where(pages.c.id == bindparam("key"))
-    .values(resource_id=bindparam("resource"), seen_run=bindparam("run"), flags=bindparam("new_flags"))
-    .values(blocks=bindparam("new_blocks"), gone_runs=0, absent_runs=0)
+_CHANGE_PAGE = update(pages).where(pages.c.id == bindparam("key"))
+_SUPERSEDE = (
+    update(versions)
+    .where(versions.c.page_id == bindparam("page"), versions.c.state.in_(before("supersede")))
+    .values(state="superseded", content=b"\x00", batch_id=None, closed_run=bindparam("run"))
 )
 
 
@@ -69,7 +69,7 @@ def same_bytes(
     if bytes(row.body_hash) != _digest(resource.body):
         return None
     validators = {"etag": plain(resource.etag), "last_modified": plain(resource.last_modified)}
-    connection.execute(_KEEP_RESOURCE.values(seen_run=run.id, **validators), {"key": row.id})
+    connection.execute(_KEEP_RESOURCE, {"key": row.id, "seen_run": run.id} | validators)
     _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
     return unpack_links(row.links)
 
@@ -80,7 +80,7 @@ def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int)
     _end(connection, run, resource, outcome="not_modified", now=now)
     if row is None:
         return ()
-    connection.execute(_KEEP_RESOURCE.values(seen_run=run.id), {"key": row.id})
+    connection.execute(_KEEP_RESOURCE, {"key": row.id, "seen_run": run.id})
     return unpack_links(row.links)
 
 
@@ -99,7 +99,7 @@ def fail(connection: Connection, run: Run, resource: Resource, extracted: Extrac
         values["links"] = pack_links(extracted.links)
     row = _resource(connection, run, resource.uri)
     if row is not None:
-        connection.execute(_KEEP_RESOURCE.values(values), {"key": row.id})
+        connection.execute(_KEEP_RESOURCE, {"key": row.id} | values)
     elif extracted.links:
         values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
         values |= {"config": "", "seen_run": run.id, "recorded_run": 0}
@@ -202,28 +202,28 @@ def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: i
     text = text_key(draft.text_hash)
     canonical = source_line(draft.content)
     delivered = row is not None and row.state == "live" and row.version_state not in {None, "deleted"}
-    if delivered and bytes(row.text_hash or b"") == text and row.canonical == canonical:
-        _touch(connection, run, row.id, draft.page, resource_id=resource_id)
-        _settle_verdict(connection, run, row, "unchanged")
-        return _Kept("unchanged")
-    key = {"text": text, "s": run.source_id, "h": uri_hash(draft.page.uri)}
-    owner = connection.execute(_OWNER, key).first()
     same_text = row is not None and bytes(row.text_hash or b"") == text
-    if owner is not None and delivered and same_text:
-        owner = None  # both were delivered once, and only its address changed: it stays a page of its own
-    if owner is not None and row is not None and row.state == "duplicate" and same_text:
-        _touch(connection, run, row.id, draft.page, resource_id=resource_id)
-        _settle_verdict(connection, run, row, "duplicate")
+    seen = _as_seen(run, draft.page, resource_id=resource_id)
+    if delivered and same_text and row.canonical == canonical:
+        connection.execute(_CHANGE_PAGE, {"key": row.id} | seen | _said(run, row, "unchanged"))
+        return _Kept("unchanged")
+    owner: Any = None
+    if not (delivered and same_text):  # if only its address changed, it stays a page of its own
+        key = {"text": text, "s": run.source_id, "h": uri_hash(draft.page.uri)}
+        owner = connection.execute(_OWNER, key).first()
+    if owner is not None and same_text and row.state == "duplicate":
+        connection.execute(_CHANGE_PAGE, {"key": row.id} | seen | _said(run, row, "duplicate"))
         return _Kept("duplicate", owner.uri)
-    page_id = row.id if row is not None else _new_page(connection, run, draft.page, resource_id=resource_id)
-    if row is not None:
-        _touch(connection, run, page_id, draft.page, resource_id=resource_id)
     verdict: Verdict = "duplicate" if owner is not None else "changed" if delivered else "new"
-    version = _freeze(connection, run, draft, page_id=page_id, state="duplicate" if owner else "pending", now=now)
-    values: dict[str, Any] = {"text_hash": text, "canonical": canonical, "title": plain(draft.page.title)}
-    values |= {"state": "duplicate", "duplicate_of": owner.id} if owner else {"state": "live", "duplicate_of": None}
-    connection.execute(update(pages).where(pages.c.id == page_id).values(version_id=version, **values))
-    _settle_verdict(connection, run, row, verdict, page_id=page_id)
+    values = seen | _said(run, row, verdict) | {"text_hash": text, "canonical": canonical}
+    values |= {"title": plain(draft.page.title), "state": "duplicate" if owner else "live"}
+    values["duplicate_of"] = owner.id if owner else None
+    page_id = row.id if row is not None else _new_page(connection, run, draft.page, values)
+    if row is not None:
+        connection.execute(_SUPERSEDE, {"page": page_id, "run": run.id})
+    state = "duplicate" if owner else "pending"
+    version = {"version_id": _freeze(connection, run, draft, page_id=page_id, state=state, now=now)}
+    connection.execute(_CHANGE_PAGE, {"key": page_id} | version | ({} if row is None else values))
     return _Kept(verdict, owner.uri if owner else "")
 
 
@@ -234,12 +234,7 @@ def source_line(content: str) -> str:
 
 
 def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, state: str, now: int) -> int:
-    """Store a version; versions of the page that never left us make way."""
-    connection.execute(
-        update(versions)
-        .where(versions.c.page_id == page_id, versions.c.state.in_(before("supersede")))
-        .values(state="superseded", closed_run=run.id, content=b"\x00", batch_id=None)
-    )
+    """Store a version as it is to be sent."""
     content = plain(draft.content)
     values = {
         "source_id": run.source_id,
@@ -259,41 +254,39 @@ def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, sta
     return insert_id(connection, versions, values)
 
 
-def _new_page(connection: Connection, run: Run, page: Page, *, resource_id: int, state: str = "live") -> int:
-    values = {
+def _new_page(connection: Connection, run: Run, page: Page, values: dict[str, Any]) -> int:
+    fresh = {
         "source_id": run.source_id,
-        "resource_id": resource_id,
         "hash": uri_hash(page.uri),
         "uri": plain(page.uri),
         "canonical": "",
         "title": plain(page.title),
-        "state": state,
-        "flags": dump(page.flags),
-        "blocks": pack_blocks(page.blocks),
-        "seen_run": run.id,
-        "verdict": "held" if state == "held" else "",
+        "verdict": "",
         "verdict_run": 0,
-        "gone_runs": 0,
-        "absent_runs": 0,
         "weighed_run": 0,
         "moved_from": "",
     }
-    return insert_id(connection, pages, values)
+    return insert_id(connection, pages, fresh | values)
 
 
-def _touch(connection: Connection, run: Run, page_id: int, page: Page, *, resource_id: int) -> None:
-    values = {"key": page_id, "resource": resource_id, "run": run.id}
-    connection.execute(_TOUCH, values | {"new_flags": dump(page.flags), "new_blocks": pack_blocks(page.blocks)})
+def _as_seen(run: Run, page: Page, *, resource_id: int) -> dict[str, Any]:
+    """Return what every sight of a page sets."""
+    return {
+        "resource_id": resource_id,
+        "seen_run": run.id,
+        "flags": dump(page.flags),
+        "blocks": pack_blocks(page.blocks),
+        "gone_runs": 0,
+        "absent_runs": 0,
+    }
 
 
-def _settle_verdict(connection: Connection, run: Run, row: Any, verdict: str, *, page_id: int | None = None) -> None:
-    """Keep what this run said of a page; said twice (a restart), the first word stays unless it was less."""
-    if row is not None and row.verdict_run == run.id and verdict == "unchanged":
-        return
-    if row is not None and row.verdict_run == run.id and row.verdict == "new" and verdict == "changed":
-        return
-    key = row.id if row is not None else page_id
-    connection.execute(update(pages).where(pages.c.id == key).values(verdict=verdict, verdict_run=run.id))
+def _said(run: Run, row: Any, verdict: str) -> dict[str, Any]:
+    """Return what this run says of a page; said twice (after a restart) the first word stays unless it was less."""
+    again = row is not None and row.verdict_run == run.id
+    if again and (verdict == "unchanged" or (row.verdict == "new" and verdict == "changed")):
+        return {}
+    return {"verdict": verdict, "verdict_run": run.id}
 
 
 def _follow_move(connection: Connection, run: Run, resource: Resource, draft: Draft, *, alone: bool) -> None:
@@ -311,10 +304,10 @@ def _follow_move(connection: Connection, run: Run, resource: Resource, draft: Dr
 def _hold(connection: Connection, run: Run, page: Page, resource_id: int, *, canonical: str, config: str) -> Verdict:
     row = _page(connection, run, page.uri)
     if row is None:
-        page_id = _new_page(connection, run, page, resource_id=resource_id, state="held")
+        page_id = _new_page(connection, run, page, _as_seen(run, page, resource_id=resource_id) | {"state": "held"})
     else:
         page_id = row.id
-        _touch(connection, run, page_id, page, resource_id=resource_id)
+        connection.execute(_CHANGE_PAGE, {"key": page_id} | _as_seen(run, page, resource_id=resource_id))
     connection.execute(delete(holds).where(holds.c.page_id == page_id))
     values = {"page_id": page_id, "run_id": run.id, "canonical": plain(canonical), "config": config}
     connection.execute(insert(holds).values(page=pack_page(page), **values))
@@ -333,7 +326,7 @@ def _keep_resource(connection: Connection, run: Run, resource: Resource, extract
         "recorded_run": run.id,
     }
     if row is not None:
-        connection.execute(_KEEP_RESOURCE.values(values), {"key": row.id})
+        connection.execute(_KEEP_RESOURCE, {"key": row.id} | values)
         return int(row.id)
     values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
     return insert_id(connection, resources, values)

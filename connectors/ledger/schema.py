@@ -80,6 +80,9 @@ probes = _table(
 )
 
 
+_INSERTS = {table: insert(table).returning(table.c.id) for table in metadata.tables.values() if "id" in table.c}
+
+
 def insert_id(connection: Connection, table: Table, values: dict[str, Any]) -> int:
     """Insert a row and return the number it got."""
-    return int(connection.execute(insert(table).values(values).returning(table.c.id)).scalar_one())
+    return int(connection.execute(_INSERTS[table], values).scalar_one())

@@ -59,6 +59,7 @@ class Changer:
     Args:
         attempt: makes a call with its retries.
         prove: reads the training data once, so that delivered versions have known items.
+        fence: starts a watch; what it returns makes sure, if much time has passed, that the source is still ours.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Changer:
         *,
         attempt: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
         prove: Callable[[Run], Awaitable[None]],
+        fence: Callable[[Run], Callable[[], Awaitable[None]]],
     ) -> None:
         self._ledger = ledger
         self._sending = ledger.sending
         self._persona = persona
         self._attempt = attempt
         self._prove = prove
+        self._fence = fence
 
     async def change(self, run: Run, *, complete: bool, approved: Approved) -> Changes:
         """Update changed pages and delete vanished ones, as far as evidence and guards allow."""
@@ -145,8 +148,10 @@ class Changer:
         return updated, failed
 
     async def _update(self, run: Run, change: Update) -> int:
+        still_ours = self._fence(run)
         await self._sending.intend_update(run, change.page.version_id, key_of(normal(change.page.content)))
         faults.reach("put")
+        await still_ours()
         try:
             await self._put(change.item_id, change.page.content)
         except RefusedError as error:
@@ -172,9 +177,11 @@ class Changer:
         return deleted, failed
 
     async def _remove(self, run: Run, removal: Removal) -> None:
+        still_ours = self._fence(run)
         await self._sending.intend_removal(run, removal.version_id)
         for item in removal.items:
             faults.reach("delete")
+            await still_ours()
             await self._delete(item)
         await self._sending.removed(run, removal)
 

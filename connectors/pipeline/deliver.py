@@ -36,7 +36,7 @@ _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 _LONGEST_ASKED_S: Final = 900.0
 _PATIENCE_S: Final = 600.0
-_FENCE_S: Final = 10.0
+_FENCE: Final = 0.25  # of the time after which a silent holder loses its lease
 _ROUNDS: Final = 6
 _REFUSALS_THAT_MEAN_ALL: Final = 20
 _WAITS_OUT: Final = 2
@@ -110,7 +110,7 @@ class Delivery:
         self._first_seen: dict[int, float] = {}
         self._breaker = Breaker(patience_s=patience_s, first_pause_s=first_pause_s * 5, sleep=sleep, now=tick)
         self._reconciler = Reconciler(ledger, persona, pause=self._pause)
-        self._changer = Changer(ledger, persona, attempt=self._repeat, prove=self._confirm)
+        self._changer = Changer(ledger, persona, attempt=self._repeat, prove=self._confirm, fence=self._since)
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
@@ -197,9 +197,8 @@ class Delivery:
         pages = [page for page in work.pending if page.version_id in allowed]
         if not pages:
             return None
-        if self._tick() - began > _FENCE_S and not await self._ledger.holds(run):
-            raise FatalError("This process stood still so long that another one took its source over; it stops here.")
         faults.reach("call")
+        await self._fence(run, began)
         try:
             await self._call(work, pages)
         except IngestError as error:
@@ -207,6 +206,15 @@ class Delivery:
             return error
         faults.reach("answer")
         return None
+
+    async def _fence(self, run: Run, began: float) -> None:
+        """Make sure, when time has passed unnoticed (a stopped process, a suspended machine), that the source is ours.
+
+        Raises:
+            FatalError: another process took it over.
+        """
+        if self._tick() - began > self._ledger.stale_s * _FENCE and not await self._ledger.holds(run):
+            raise FatalError("This process stood still so long that another one took its source over; it stops here.")
 
     async def _call(self, work: BatchWork, pages: Sequence[Outgoing]) -> None:
         if work.method == "stream":
@@ -422,6 +430,10 @@ class Delivery:
         """Wait before the next attempt: full jitter, or as long as the server asked."""
         longest = min(_LONGEST_PAUSE_S, self._first_pause_s * 2**attempt)
         await self._sleep(max(self._rng.uniform(0, longest), min(asked_s or 0.0, _LONGEST_ASKED_S)))
+
+    def _since(self, run: Run) -> Callable[[], Awaitable[None]]:
+        began = self._tick()
+        return lambda: self._fence(run, began)
 
     async def _repeat(self, call: Callable[[], Awaitable[None]]) -> None:
         """Make a call that may be repeated, until it is answered.

@@ -27,6 +27,7 @@ POST_FAULTS = (
     "drip",
     "413",
     "half 422",
+    "lost 200",
 )
 """What may go wrong with store-pages and stream-pages; each is named for what was applied and what was answered."""
 READ_FAULTS = ("reset before", "500", "truncated 200", "html 200", "429")
@@ -63,6 +64,7 @@ class Server:
         self.calls: Counter[str] = Counter()
         self.streams: set[str] = set()
         self.given: Counter[str] = Counter()
+        self.heard = asyncio.Event()
         self._hidden: dict[str, float] = {}
         self._next = 0
         self._server: asyncio.Server | None = None
@@ -136,7 +138,7 @@ class Server:
         try:
             while await self._one(reader, writer):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._writers.discard(writer)
@@ -155,6 +157,8 @@ class Server:
         self.calls[kind] += 1
         table = {"read": self.script.reads, "post": self.script.posts, "edit": self.script.edits}[kind]
         fault = table.get(number, "")
+        if kind != "read":
+            self.heard.set()
         if fault:
             self.given[f"{kind} {fault}"] += 1
         if fault == "reset before":
@@ -206,7 +210,8 @@ class Server:
             self._later(self._apply_late(pages))
             return 500, {"status": "error"}, {}
         half = fault in {"reset during", "half 500", "half 422"}
-        self._apply(pages[: (len(pages) + 1) // 2] if half else pages)
+        if fault != "lost 200":
+            self._apply(pages[: (len(pages) + 1) // 2] if half else pages)
         if fault in {"applied 500", "half 500", "half 422", "applied 503"}:
             return int(fault[-3:]), {"status": "error", "message": "something broke"}, {}
         return 200, ({"status": "error"} if fault == "status error 200" else _OK), {}

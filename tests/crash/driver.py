@@ -1,0 +1,329 @@
+"""One run of the product's ledger and delivery, as a process that may be killed anywhere.
+
+Started as a zygote: it imports once, then forks a process for each order that comes in as a line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import json
+import os
+import random
+import resource
+import select
+import signal
+import sys
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import httpx
+from sqlalchemy import event
+
+from connectors.errors import FatalError, IngestError, UsageError
+from connectors.ledger import faults, lease, open_ledger, writer
+from connectors.models import Draft, Extracted, Found, Outgoing, Page, Resource, Skipped
+from connectors.persona.client import PersonaClient
+from connectors.pipeline.deliver import Delivery
+from connectors.settings import DeliveryOptions
+
+SITE = "https://docs.example/"
+LIMIT_S = 30
+SETTLE_S = 0.3
+TIMEOUT_S = 0.2
+DONE, INCOMPLETE, STOPPED, BUSY, BROKEN = 0, 1, 3, 5, 70
+
+
+def content_of(name: str, text: str) -> str:
+    """Return the text of a page as it is delivered."""
+    body = " ".join(f"Line {number} of {name} says {text}." for number in range(12))
+    return f"Source: {SITE}{name}\n\n# {name}\n\n{body}"
+
+
+# -- one run ----------------------------------------------------------------------------------------------------------
+
+
+async def ingest(order: dict) -> int:
+    """Do what one run of the product does, with pages from the order instead of a crawl."""
+    offset = timedelta(seconds=order.get("clock_s", 0))
+    try:
+        ledger = open_ledger(
+            order["ledger"],
+            clock=lambda: datetime.now(tz=UTC) + offset,
+            stale_s=order.get("stale_s", 60.0),
+            beat_s=order.get("beat_s", 5.0),
+        )
+    except FatalError as error:
+        return _said(STOPPED, error)
+    client = PersonaClient(
+        base_url=order["url"], timeout_s=TIMEOUT_S, transport=httpx.AsyncHTTPTransport(verify=False, retries=0)
+    )
+    try:
+        return await _run(order, ledger, client)
+    except UsageError as error:
+        return _said(BUSY, error)
+    except FatalError as error:
+        return _said(STOPPED, error)
+    except IngestError as error:
+        return _said(INCOMPLETE, error)
+    finally:
+        with suppress(FatalError):
+            await ledger.close()
+        await client.close()
+
+
+def _said(code: int, error: Exception) -> int:
+    os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    return code
+
+
+async def _run(order: dict, ledger, client) -> int:
+    run = await ledger.begin(
+        source="docs",
+        kind="website",
+        origin=SITE,
+        destination="there",
+        options={},
+        purpose=order.get("purpose", "import"),
+        config="c",
+    )
+    delivery = make_delivery(order, ledger, client)
+    if order.get("purpose") != "retry":
+        await _collect(order, ledger, run)
+    heads = await delivery.cut(run, final=True)
+    slots = asyncio.Semaphore(2)
+
+    async def one(head) -> None:
+        async with slots:
+            await delivery.deliver(run, head.id)
+
+    async with asyncio.TaskGroup() as group:
+        for head in heads:
+            group.create_task(one(head))
+    await delivery.change(run, complete=True)
+    coverage = await delivery.verify(run)
+    whole = coverage.verified + coverage.quarantined >= coverage.due
+    await ledger.finish(run, state="completed" if whole else "failed", complete=True, summary={})
+    return DONE if whole else INCOMPLETE
+
+
+async def _collect(order: dict, ledger, run) -> None:
+    await ledger.frontier(run).add([Found(uri=SITE + name, by="link") for name in order["pages"]])
+    for name, rule in order.get("skipped", {}).items():
+        await ledger.skip(run, Skipped(uri=SITE + name, rule=rule))
+    for due in await ledger.frontier(run).take(1000):
+        name = due.uri.removeprefix(SITE)
+        text = order["pages"][name]
+        whole = content_of(name, text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        page = Page(uri=due.uri, title=name, content=text)
+        draft = Draft(page=page, content=whole, text_hash=digest, fingerprint=digest)
+        moved = order.get("moved", {}).get(name)
+        read = Resource(
+            uri=due.uri,
+            requested_uri=SITE + (moved or name),
+            redirects=(SITE + moved,) if moved else (),
+            media_type="text/html",
+            body=whole.encode(),
+            status=200,
+        )
+        await ledger.record(run, read, Extracted(pages=(page,)), [draft], config="c")
+
+
+# -- the same with a part taken out: each of these must lose or double pages -------------------------------------------
+
+
+def make_delivery(order: dict, ledger, client) -> Delivery:
+    """Return the product's delivery, or one that lacks what ``without`` names."""
+    without = order.get("without", "")
+    made = Delivery(
+        ledger,
+        client,
+        DeliveryOptions(
+            settle=0 if without == "settling wait" else SETTLE_S,
+            delivery=order.get("method", "store"),
+            **{"batch-size": order.get("batch", 2)},
+        ),
+        rng=random.Random(order.get("seed", 1)),
+        first_pause_s=0.002,
+        patience_s=5,
+    )
+    if without == "synced intent":
+        _forget_intents(ledger.sending)
+    elif without == "read-back":
+        _assume_nothing_arrived(made)
+    elif without == "sweep":
+        made._changer.sweep = _sweep_nothing
+    return made
+
+
+def _forget_intents(sending) -> None:
+    """Write the intent only together with the answer, as one who trusts that nothing happens in between."""
+    intend, delivered, unapplied, note = (
+        sending.mark_sent,
+        sending.mark_delivered,
+        sending.mark_not_applied,
+        sending.note,
+    )
+    waiting: dict[int, dict] = {}
+
+    async def mark_sent(_run, batch, hashes):
+        waiting[batch] = hashes
+        return set(hashes)
+
+    def afterwards(verb):
+        async def told(run, batch, *args, **more):
+            if batch in waiting:
+                await intend(run, batch, waiting.pop(batch))
+            return await verb(run, batch, *args, **more)
+
+        return told
+
+    sending.mark_sent = mark_sent
+    sending.mark_delivered, sending.mark_not_applied, sending.note = map(afterwards, (delivered, unapplied, note))
+
+
+def _assume_nothing_arrived(made: Delivery) -> None:
+    async def settle(run, work):
+        await made._sending.settle(run, work.id, set())
+        return ""
+
+    made._settle = settle
+
+
+async def _sweep_nothing(_surplus) -> int:
+    return len(_surplus)
+
+
+# -- what most programs do --------------------------------------------------------------------------------------------
+
+
+async def naive(order: dict) -> int:
+    """Send each batch until it is answered well; remember on disk which ones were."""
+    state = Path(order["ledger"].removeprefix("sqlite:///") + ".json")
+    done = set(json.loads(state.read_text())) if state.exists() else set()
+    client = PersonaClient(base_url=order["url"], timeout_s=TIMEOUT_S, transport=httpx.AsyncHTTPTransport(verify=False))
+    names = list(order["pages"])
+    size = order.get("batch", 2)
+    try:
+        for start in range(0, len(names), size):
+            if start in done:
+                continue
+            pages = [
+                Outgoing(version_id=0, uri=SITE + name, title=name, content=content_of(name, order["pages"][name]))
+                for name in names[start : start + size]
+            ]
+            for _ in range(8):
+                faults.reach("call")
+                try:
+                    await client.store_pages(pages)
+                except IngestError:
+                    faults.reach("answer")
+                    await asyncio.sleep(0.02)
+                else:
+                    faults.reach("answer")
+                    break
+            done.add(start)
+            scratch = state.with_suffix(".new")
+            scratch.write_text(json.dumps(sorted(done)))
+            scratch.rename(state)
+    finally:
+        await client.close()
+    return DONE
+
+
+# -- the zygote -------------------------------------------------------------------------------------------------------
+
+
+def _child(order: dict) -> None:
+    code = BROKEN
+    try:
+        lease.this_host.cache_clear()
+        how = signal.SIGSTOP if order.get("stop") else signal.SIGKILL
+        faults.plan(order.get("fault", ""), counting=bool(order.get("count")), how=how)
+        if order.get("file_bytes"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"], order["file_bytes"]))
+        code = asyncio.run(naive(order) if order.get("naive") else ingest(order))
+        if order.get("count"):
+            Path(order["count"]).write_text(json.dumps(faults.met()))
+    except BaseException:  # noqa: BLE001 - whatever it is, the report shows it
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _wait(pid: int) -> int:
+    """Return the exit code, or minus the signal that ended it; kill what hangs."""
+    watch = os.pidfd_open(pid)
+    ready, _, _ = select.select([watch], [], [], LIMIT_S)
+    if not ready:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(watch)
+        return -99
+    os.close(watch)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _share_engine() -> None:
+    """Let all forks use one engine, so that each does not compile every statement again; only the file differs."""
+    engine = writer.open_engine("sqlite:////dev/null")
+    where = {}
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect, _record, arguments, _options):
+        arguments[0] = where["file"]
+
+    def open_engine(url: str):
+        where["file"] = url.removeprefix("sqlite:///")
+        return engine
+
+    writer.open_engine = open_engine
+
+
+async def _warm_up() -> None:
+    """Do everything once before the first fork: imports, compiled statements, caches."""
+    from bench import FIRST_NIGHT, SECOND_NIGHT, CountingServer
+    from persona_server import Script
+
+    with tempfile.TemporaryDirectory() as folder:
+        async with CountingServer() as server:
+            order = {"ledger": f"sqlite:///{folder}/l.sqlite3", "url": server.url, "pages": FIRST_NIGHT}
+            server.reset(Script(posts={1: "half 422"}))
+            await ingest(order)
+            await ingest(order | {"pages": SECOND_NIGHT, "skipped": {"p3": "deleted"}, "purpose": "sync"})
+
+
+def main() -> None:
+    """Fork a process for each order on stdin; say its pid, then how it ended."""
+    _share_engine()
+    asyncio.run(_warm_up())
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a fork that collects garbage copies every page of memory
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "wait" in order:
+            sys.stdout.write(json.dumps({"code": _wait(order["wait"])}) + "\n")
+            sys.stdout.flush()
+            continue
+        pid = os.fork()
+        if pid == 0:
+            _child(order)
+        sys.stdout.write(json.dumps({"pid": pid}) + "\n")
+        sys.stdout.flush()
+        if order.get("detach"):
+            continue
+        sys.stdout.write(json.dumps({"code": _wait(pid)}) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
