@@ -40,7 +40,7 @@ def numbers(progress: Progress) -> str:
     parts += [f"{progress.unmodified} not modified"] if progress.unmodified else []
     skipped = progress.rules.total()
     parts += [f"{skipped} passed over"] if skipped else []
-    parts.append(f"{progress.delivered} delivered in {progress.batches - progress.batches_failed} batches")
+    parts.append(f"{progress.delivered} delivered in {_batches(progress.batches - progress.batches_failed)}")
     parts += [f"{progress.batches_failed} batches FAILED"] if progress.batches_failed else []
     parts += [f"{progress.verified} verified"] if progress.verified else []
     return ", ".join(parts)
@@ -103,7 +103,7 @@ def _picture(name: str, progress: Progress, *, seconds: float) -> Any:
     rows = (
         ("crawled", progress.done, max(progress.discovered, progress.done), f"{rate:.0f} a second"),
         ("delivered", progress.delivered, max(progress.delivered, due),
-         f"{progress.batches} batches" + (f", {progress.batches_failed} failed" if progress.batches_failed else "")),
+         _batches(progress.batches) + (f", {progress.batches_failed} failed" if progress.batches_failed else "")),
         ("verified", progress.verified, max(progress.verified, progress.delivered), ""),
     )  # fmt: skip
     bars = Table.grid(padding=(0, 2))
@@ -112,6 +112,10 @@ def _picture(name: str, progress: Progress, *, seconds: float) -> Any:
         bars.add_row(label, bar, Text(f"{done} of {total}", justify="right"), Text(note, style="dim"))
     recent = Text(safe(progress.recent[-1], longest=100) if progress.recent else "", style="dim")
     return Group(table, bars, recent)
+
+
+def _batches(count: int) -> str:
+    return "1 batch" if count == 1 else f"{count} batches"
 
 
 def _clock(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -210,3 +211,31 @@ class TemporaryServer:
         if self._log:
             self._log.close()
         self._process = None
+
+
+def next_nightly_sync(api_url: str, *, timeout_s: float = 3) -> str:
+    """Return when the server runs the nightly sync next, ISO 8601 in UTC; empty when it does not say."""
+    with suppress(OSError, ValueError, KeyError, IndexError, TypeError):
+        headers = {"Prefect-Csrf-Client": "persona-ingest-status", "Content-Type": "application/json"}
+        if secret := os.environ.get("PREFECT_API_AUTH_STRING"):
+            headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
+        with suppress(OSError):  # a server without this protection answers 422
+            token = _asked(f"{api_url}/csrf-token?client=persona-ingest-status", headers, timeout_s=timeout_s)
+            headers["Prefect-Csrf-Token"] = token["token"]
+        wanted = {
+            "deployments": {"name": {"any_": ["nightly-sync"]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+            "sort": "EXPECTED_START_TIME_ASC",
+            "limit": 1,
+        }
+        found = _asked(f"{api_url}/flow_runs/filter", headers, body=wanted, timeout_s=timeout_s)
+        return str(found[0]["expected_start_time"])
+    return ""
+
+
+def _asked(url: str, headers: dict[str, str], *, body: dict[str, Any] | None = None, timeout_s: float) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - the operator's own server
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=timeout_s) as answer:
+        return json.loads(answer.read())

@@ -42,7 +42,9 @@ def escaped(text: str, *, longest: int = 160) -> str:
     plain = " ".join(_CONTROL.sub(" ", text).split())
     if len(plain) > longest:
         plain = plain[: longest - 1] + "…"
-    return _MARKDOWN.sub(r"\\\1", html.escape(plain, quote=False))
+    words = _MARKDOWN.sub(r"\\\1", html.escape(plain, quote=False))
+    # Prefect's Markdown makes links of bare addresses too.
+    return words.replace("://", "&#58;//").replace("@", "&#64;").replace("www\\.", "www&#46;")
 
 
 def link(text: str, uri: str) -> str:

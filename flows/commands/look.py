@@ -103,11 +103,40 @@ def status(frame: Frame, *, state: StateSettings) -> int:
 
     rows = [plain(row) for row in asyncio.run(operate.status(state=state))]
     server = local_server.local_server(state.folder().absolute())
-    frame.say({"state": str(state.folder()), "sources": rows, "ui": server.get("ui_url", "")})
+    api_url = local_server.named_server() or server.get("api_url", "")
+    upcoming = local_server.next_nightly_sync(api_url) if api_url else ""
+    answer = {"state": str(state.folder()), "sources": rows, "next_run": upcoming, "ui": server.get("ui_url", "")}
+    frame.say(answer)
     if not frame.as_json:
-        click.echo(_rows(rows) if rows else "Nothing was imported yet: persona-ingest import https://docs.example.com")
-        click.echo(f"\nState: {state.folder()}" + (f"   UI: {server['ui_url']}" if server else ""))
+        click.echo(_status_text(answer))
     return 0
+
+
+def _status_text(answer: Mapping[str, Any]) -> str:
+    from flows.console import safe
+
+    out: list[str] = []
+    for row in answer["sources"]:
+        last = row["last_run"] or {}
+        when = (last.get("ended_at") or last.get("started_at") or "").replace("T", " ").removesuffix("+00:00")
+        out += [
+            f"{safe(row['name'])}  ({row['kind']} → {safe(row['destination'])}){'  RUNNING' if row['busy'] else ''}"
+        ]
+        out += [f"  pages     {row['pages']}: {_counted(row['versions'])}"]
+        out += [f"  batches   {_counted(row['batches'])}"]
+        if last:
+            out += [f"  last run  {last['purpose']} {last['id']}: {last['state']}, {when} UTC"]
+            out += [f"            {safe(told, longest=300)}" for told in last["summary"].get("problems", ())]
+        out.append("")
+    if not out:
+        out = ["Nothing was imported yet: persona-ingest import https://docs.example.com", ""]
+    out.append(f"Next nightly sync: {answer['next_run'] or 'none is scheduled; persona-ingest ui brings it up'}")
+    out.append(f"State: {answer['state']}" + (f"   UI: {answer['ui']}" if answer["ui"] else ""))
+    return "\n".join(out)
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in numbers.items() if count) or "none"
 
 
 def plain(row: Any) -> dict[str, Any]:

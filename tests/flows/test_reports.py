@@ -76,6 +76,11 @@ def test_only_web_addresses_become_links(uri):
     assert "](" not in reports.link("x", uri).replace(r"\]\(", "")
 
 
+@pytest.mark.parametrize("words", ["see https://evil.example/", "www.evil.example", "mail me@evil.example"])
+def test_an_address_among_words_is_no_link(words):
+    assert not re.search(r"://|www\\?\.|@", reports.escaped(words))
+
+
 def test_an_address_cannot_end_its_link_early():
     made = reports.link("x", "https://e.org/a) [b](javascript:alert(1)")
     assert made.count("](") == 1
