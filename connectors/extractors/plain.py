@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import re
+from dataclasses import replace
 from io import StringIO
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
-from connectors.extractors import rst
+from connectors.extractors import markdown, rst
 from connectors.extractors.paper import Text, UnreadableError, extracted
 from connectors.media_types import CSV, MARKDOWN, RST, TSV
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from connectors.models import CleaningRules, Extracted, Resource
 
-_FRONT = re.compile(r"\A---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_LANGUAGES = ("lang", "language")
-
 
 def extract(resource: Resource, rules: CleaningRules, *, kind: str) -> Extracted:
     """Make pages of a text."""
     decoded, flags = decode(resource.body or b"", resource.charset)
     made = _READERS.get(kind, _as_it_is)(decoded)
     described = {**made, "media_type": kind, "strategy": made.get("strategy", "text"), "flags": flags}
-    return extracted(Text(**described), resource=resource, rules=rules)
+    links: tuple[str, ...] = ()
+    if kind == MARKDOWN and resource.uri.startswith(("http://", "https://")):
+        described["markdown"], links = markdown.with_absolute_links(described["markdown"], resource.uri)
+    return replace(extracted(Text(**described), resource=resource, rules=rules), links=links)
 
 
 def decode(body: bytes, charset: str = "") -> tuple[str, tuple[str, ...]]:
@@ -48,57 +48,6 @@ def decode(body: bytes, charset: str = "") -> tuple[str, tuple[str, ...]]:
 def _as_it_is(text: str) -> dict[str, Any]:
     """Keep the lines of a plain text, whose layout may carry its meaning, as paragraphs."""
     return {"markdown": text, "strategy": "text"}
-
-
-def _markdown(text: str) -> dict[str, Any]:
-    front = _FRONT.match(text)
-    told = _front_matter(front[1]) if front else {}
-    return {"markdown": _atx(text[front.end() :] if front else text), "strategy": "markdown", **told}
-
-
-def _front_matter(text: str) -> dict[str, str]:
-    import yaml
-
-    try:
-        found = yaml.safe_load(text) if len(text) < 20_000 and "&" not in text else None  # noqa: PLR2004 - no novel
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
-    told = {str(key).lower(): value for key, value in found.items() if isinstance(value, str | int) or value}
-
-    def one(*names: str) -> str:
-        value = next((told[name] for name in names if name in told), "")
-        return ", ".join(map(str, value)) if isinstance(value, list) else "" if isinstance(value, dict) else str(value)
-
-    return {
-        "title": one("title"),
-        "author": one("author", "authors"),
-        "date": one("date", "published"),
-        "modified": one("modified", "updated", "last_updated", "lastmod"),
-        "language": one(*_LANGUAGES),
-        "description": one("description", "summary"),
-    }
-
-
-def _atx(text: str) -> str:
-    """Write underlined headings with ``#``, so that there is one kind of heading; code is left alone."""
-    lines = text.split("\n")
-    out: list[str] = []
-    fenced = False
-    for line in lines:
-        fenced ^= line.lstrip().startswith(("```", "~~~"))
-        rule = re.fullmatch(r" {0,3}(=+|-{2,})[ \t]*", line)
-        if rule and not fenced and _may_be_heading(out):
-            out[-1] = ("# " if rule[1][0] == "=" else "## ") + out[-1].strip()
-        else:
-            out.append(line)
-    return "\n".join(out)
-
-
-def _may_be_heading(out: list[str]) -> bool:
-    """Say whether the last line is a paragraph of one line."""
-    return bool(out and out[-1].strip() and out[-1][0] not in "#>-*|` \t" and not "".join(out[-2:-1]).strip())
 
 
 def _rst(text: str) -> dict[str, Any]:
@@ -137,4 +86,4 @@ def _row(cells: Iterable[str], width: int) -> str:
     return f"| {' | '.join([*told, *[''] * (width - len(told))])} |"
 
 
-_READERS: dict[str, Callable[[str], dict[str, Any]]] = {MARKDOWN: _markdown, RST: _rst, CSV: _csv, TSV: _tsv}
+_READERS: dict[str, Callable[[str], dict[str, Any]]] = {MARKDOWN: markdown.read, RST: _rst, CSV: _csv, TSV: _tsv}
