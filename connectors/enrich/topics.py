@@ -18,6 +18,7 @@ TOPICS_A_CALL = 50
 """The most topics in one call of auto-generate-prompts."""
 
 _COMMON_SHARE = 0.2
+_PAGES_A_CALL = 2_000
 _SHORTEST, _LONGEST = 3, 80
 _NUMBERING = re.compile(
     r"^(?:\(?[0-9]+(?:\.[0-9]+)*[.):]?|[A-Z](?:\.[0-9]+)+\.?|(?:chapter|appendix|part)\s+\S+)\s+", re.IGNORECASE
@@ -44,7 +45,7 @@ def topics(pages: Iterable[PageFacts], *, most: int | None = None) -> list[str]:
 
     Args:
         pages: facts of the run's pages, in any order; read once.
-        most: the cap; None: 50 for each 500 pages, 200 at most.
+        most: the cap; None: 50 for each 2,000 pages, 200 at most.
 
     Returns:
         Different phrases of 3 to 80 characters, the most telling first; the same for any order of ``pages``.
@@ -52,7 +53,7 @@ def topics(pages: Iterable[PageFacts], *, most: int | None = None) -> list[str]:
     groups, spread, count = _gather(pages)
     if not count:
         return []
-    cap = most or min(200, TOPICS_A_CALL * math.ceil(count / 500))
+    cap = most or min(200, TOPICS_A_CALL * math.ceil(count / _PAGES_A_CALL))
     too_common = max(3, math.floor(count * _COMMON_SHARE))
     chosen: dict[str, str] = {}
     for phrase in _dealt(groups, spread, too_common):
