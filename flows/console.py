@@ -129,12 +129,14 @@ def summary(
     out: list[str] = ["", f"{safe(str(source['name']))}: {source['state']}"]
     if "urls" in source:
         out += _urls(source["urls"], examples)
-        out += _delivery(source, where)
+        out += [] if "would" in source else _delivery(source, where)
     if prompts:
         out.append(f"  Prompts     {len(prompts)}, such as: {safe(prompts[0], longest=90)}")
     if source.get("reviewed"):
         out.append(f"  For review  {source['reviewed']} findings a person should look at")
     out += [f"  Problem     {safe(problem, longest=400)}" for problem in source.get("problems", ())]
+    if would := source.get("would"):
+        out += _would(would)
     if asked := source.get("approval"):
         out.append(f"  Waits       {safe(asked['why'], longest=300)}")
         out += [f"    {safe(page['uri'])}  ({safe(page['reason'])})" for page in asked["pages"][:MOST_ASKED]]
@@ -176,6 +178,23 @@ def _delivery(source: Mapping[str, Any], where: str) -> list[str]:
         f"  Time        {seconds['total']:.1f} s (crawl {seconds['crawl']:.1f} s, delivery {seconds['deliver']:.1f} s)"
     )
     return out
+
+
+def _would(would: Mapping[str, Any]) -> list[str]:
+    """Return what a dry run found: the pages it would touch, how their text changes, and the calls it would take."""
+    calls = would["calls"]
+    out = [
+        (
+            f"  Would       add {len(would['add'])}, change {len(would['change'])}, delete {len(would['delete'])} pages"
+            f" in {calls['total']} calls ({', '.join(f'{count} {key}' for key, count in calls.items() if key != 'total')})"
+        )
+    ]
+    out += [f"    + {safe(uri)}" for uri in would["add"][:MOST_ASKED]]
+    out += [f"    … and {len(would['add']) - MOST_ASKED} more"] if len(would["add"]) > MOST_ASKED else []
+    out += [f"    - {safe(page['uri'])}  ({safe(page['reason'])})" for page in would["delete"]]
+    for page in would["change"]:
+        out += [f"    ~ {safe(page['uri'])}", *(f"        {safe(line)}" for line in page["diff"])]
+    return [*out, "  Dry run     nothing was written or sent"]
 
 
 def next_steps(result: Mapping[str, Any]) -> str:

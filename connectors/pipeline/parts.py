@@ -68,11 +68,10 @@ async def assemble(
     kind, origin = origin_of(source)
     name = name_of(source)
     async with contextlib.AsyncExitStack() as stack:
-        if source.dry_run:
-            state = rehearsal_state(state, stack)
-        ledger = open_ledger(state)
+        written = rehearsal_state(state, stack) if source.dry_run else state
+        ledger = open_ledger(written)
         stack.push_async_callback(ledger.close)
-        destination = await open_destination(source, persona=persona, state=state)
+        destination = await open_destination(source, persona=persona, state=written)
         stack.push_async_callback(destination.client.close)
         run = await ledger.begin(
             source=name,
@@ -108,7 +107,7 @@ async def assemble(
             pool=pool,
             collector=collector,
             delivery=delivery,
-            where=destination.where,
+            where=destination.where.replace(str(written.folder()), str(state.folder())),
             progress=progress,
             purpose=purpose,
             closers=[stack.pop_all().aclose],
