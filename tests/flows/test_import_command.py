@@ -21,6 +21,7 @@ class Site:
 
     def __init__(self, pages: int, delay_s: float) -> None:
         self.requests: list[str] = []
+        self.pages = pages
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -28,10 +29,10 @@ class Site:
                 site.requests.append(self.path)
                 time.sleep(delay_s)
                 name = self.path.strip("/")
-                if name not in {"", *(f"{number}.html" for number in range(pages))}:
+                if name not in {"", *(f"{number}.html" for number in range(site.pages))}:
                     self.send_error(404)
                     return
-                links = "".join(f'<a href="/{number}.html">{number}</a> ' for number in range(pages))
+                links = "".join(f'<a href="/{number}.html">{number}</a> ' for number in range(site.pages))
                 words = " ".join(
                     f"Sentence {n} of page {name or 'one'} is a sentence with some words." for n in range(9)
                 )
@@ -157,6 +158,44 @@ def test_a_source_that_cannot_be_read_is_one_sentence_and_exit_code_1(start, pre
     assert process.returncode == 1, err
     assert said in out
     assert "Traceback" not in out + err
+
+
+def test_a_sync_that_would_remove_too_much_exits_with_4_and_does_what_a_person_says(start, prefect_api, tmp_path):
+    site = Site(pages=20, delay_s=0)
+    (tmp_path / "sources.yaml").write_text(
+        f"sources:\n  - name: manual\n    website: {site.url}\n    no-prompts: true\n"
+    )
+
+    def sync(*words):
+        process = start(
+            "sync", "--config", str(tmp_path / "sources.yaml"), "--json", *words, PREFECT_API_URL=prefect_api
+        )
+        out, err = process.communicate(timeout=150)
+        assert "Traceback" not in err
+        return process.returncode, json.loads(out), err
+
+    assert sync("--check")[0] == 0
+    assert sync()[0] == 0
+    site.pages = 8
+    assert sync()[0] == 0, "absent once is not gone"
+    code, result, err = sync()
+    assert code == 4, err
+    assert result["state"] == "awaiting-approval"
+    source = result["sources"][0]
+    assert source["approval"]["count"] == 12
+    assert source["delivered"]["deleted"] == 0
+    assert sync("--approve", "999")[0] == 2
+    code, result, err = sync("--approve", source["run"], "--only", f"{site.url}9.html")
+    assert (code, result["deleted"]) == (0, 1), err
+
+
+def test_a_mistake_in_the_sources_file_is_named_by_line(start, tmp_path):
+    (tmp_path / "sources.yaml").write_text("sources:\n  - website: https://docs.example.com/\n    max-pgaes: 5\n")
+    process = start("sync", "--config", str(tmp_path / "sources.yaml"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "sources.yaml:3" in err
+    assert "max-pages" in err
 
 
 @pytest.mark.slow
