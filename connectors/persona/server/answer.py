@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.persona.server.languages import language, language_of
 from connectors.persona.server.search import coverage, search, terms
-from connectors.persona.server.text import plain
+from connectors.persona.server.text import plain, without_addresses
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,6 +59,8 @@ def quotation(passage: str, found: Sequence[Term]) -> str:
     if not paragraphs:
         return ""
     start = max(range(len(paragraphs)), key=lambda at: (_tells(paragraphs[at], found), -at))
+    if start and _is_code(paragraphs[start]):
+        start -= 1  # the words that lead up to it
     taken, size = [paragraphs[start]], len(paragraphs[start])
     for paragraph in paragraphs[start + 1 :]:
         size += len(paragraph)
@@ -73,8 +75,11 @@ def quotation(passage: str, found: Sequence[Term]) -> str:
 
 def _tells(paragraph: str, found: Sequence[Term]) -> float:
     # A sentence says what code only shows.
-    code = paragraph.lstrip().startswith(("```", "~~~", "|"))
-    return coverage(found, paragraph) * (CODE if code else 1.0)
+    return coverage(found, without_addresses(paragraph)) * (CODE if _is_code(paragraph) else 1.0)
+
+
+def _is_code(paragraph: str) -> bool:
+    return paragraph.lstrip().startswith(("```", "~~~", "|"))
 
 
 def _paragraphs(passage: str) -> list[str]:

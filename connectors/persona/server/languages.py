@@ -42,7 +42,7 @@ LANGUAGES = {
             "a about an and any are as at be been but by can could did do does for from get had has have how i if in"
             " into is it its me my of on or our please should so some tell than that the their them then there these"
             " they this to us was we were what when where which who whose why will with would you your explain"
-            " describe mean means need want know there's what's"
+            " describe mean means need want know there's what's long much many often"
         ),
         quote="From “{title}”:",
         more="See also:",
@@ -57,7 +57,8 @@ LANGUAGES = {
             "aber als am an auch auf aus bei bin bitte das dass dem den der des die diese dieser dieses dir du ein eine"
             " einem einen einer eines er erkläre es für gibt hat habe ich ihr ihre im in ist kann kannst können man"
             " mein meine mich mir mit muss nach nicht oder sich sie sind so über um und uns von vom vor war warum was"
-            " welche welcher welches wenn wer werden wie wieso wird wo woher wohin wozu zu zum zur bedeutet"
+            " welche welcher welches wenn wer werden wie wieso wird wo woher wohin wozu zu zum zur"
+            " bedeutet lange viel viele oft"
         ),
         quote="Aus „{title}“:",
         more="Siehe auch:",
@@ -71,7 +72,8 @@ LANGUAGES = {
         stop=_stop(
             "a ai au aux avec c ce ces cette comment d dans de des du elle en est et être faire faut il ils j je l la"
             " le les leur ma me mes mon n ne nos notre nous on ou où par pas peut peux pour pourquoi qu quand que quel"
-            " quelle quelles quels qui quoi s sa se ses son sont sur ta te tu un une vos votre vous y expliquer"
+            " quelle quelles quels qui quoi s sa se ses son sont sur ta te tu un une vos votre vous y expliquer combien"
+            " longtemps souvent"
         ),
         quote="Extrait de « {title} » :",
         more="Voir aussi :",

@@ -113,7 +113,8 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
         page_id, title, source, lang, content = items[item_id]
         passage = content[starts:ends]
         # What stands right under a heading that names the matter explains it; the rest of the section is about parts.
-        begins = 1.0 + BEGINS * coverage(found, heading or title) if passage.startswith("#") else 1.0
+        own = heading.rpartition(" › ")[2] or title  # noqa: RUF001 - the sign is meant
+        begins = 1.0 + BEGINS * coverage(found, own) if passage.startswith("#") else 1.0
         names, said = folded(f"{title}\n{heading}\n"), folded(passage)
         covered = _share(found, names + said)
         hits.append(
@@ -166,7 +167,14 @@ def coverage(found: Sequence[Term], text: str) -> float:
 
 def _share(found: Sequence[Term], said: str) -> float:
     total = sum(term.weight for term in found)
-    return sum(term.weight for term in found if stem(term.word) in said) / total if total else 0.0
+    return sum(term.weight for term in found if _stands(stem(term.word), said)) / total if total else 0.0
+
+
+def _stands(start: str, said: str) -> bool:
+    """Say whether a word of a text begins so; in scripts without spaces, whether it stands anywhere."""
+    if start not in said:
+        return False
+    return not start.isascii() or re.search(rf"(?<![^\W_]){re.escape(start)}", said) is not None
 
 
 def stem(word: str) -> str:

@@ -18,6 +18,7 @@ _LINE = re.compile(
     r"^(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
 )
 _MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]*)\]\([^)]*\)|`+|\*{1,3}(?=\S)|(?<=\S)\*{1,3}|\\(?=[_*<>\[\]`])")
+_TARGET = re.compile(r"\]\((?:https?:|mailto:|#|/)[^)\s]*\)", re.IGNORECASE)
 _COMBINING = re.compile(r"[\u0300-\u036f]")
 _WORD = re.compile(r"\w+(?:[.\-:/]+\w+)*")
 # Scripts without spaces between words: each character is a word of its own in the index.
@@ -93,8 +94,16 @@ def plain(text: str) -> str:
 
 
 def indexed(text: str) -> str:
-    """Return text as the index takes it: scripts without spaces get one around each character."""
+    """Return text as the index takes it: scripts without spaces get one around each character.
+
+    Part of the database's layout: the index takes a text back only when it is told the very same.
+    """
     return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+
+
+def without_addresses(text: str) -> str:
+    """Return Markdown without the targets of its links: they are not what it says."""
+    return _TARGET.sub("]", text) if "](" in text else text
 
 
 def folded(text: str) -> str:
