@@ -205,8 +205,11 @@ def _cut(chapter: Chapter, title: str) -> list[Chapter]:
     starts = [(number, text) for number, found, text in marks if found == level]
     cuts = [0, *(number for number, _ in starts), len(lines)]
     parts = [Chapter(chapter.path, tuple(lines[: cuts[1]]))] if cuts[1] else []
-    for (start, text), end in zip(starts, cuts[2:], strict=True):
-        steps = chapter.path if text.casefold() == title.casefold() else (*chapter.path, text[:120])
+    # The first heading may say the title again: what stands under it is the document's own beginning.
+    begins = not chapter.path and not any(line.strip() for line in lines[: cuts[1]])
+    for number, ((start, text), end) in enumerate(zip(starts, cuts[2:], strict=True)):
+        own = begins and number == 0 and text.casefold() == title.casefold()
+        steps = () if own else (*chapter.path, text[:120])
         parts.extend(_cut(Chapter(steps, tuple(lines[start + 1 : end])), title))
     return parts
 

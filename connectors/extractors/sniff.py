@@ -105,7 +105,9 @@ def _text_or_nothing(body: bytes) -> str:
     head = body[:4096]
     if _MAIL.match(head) and len(_MAIL_FIELD.findall(head)) > 0:
         return EML
-    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16 says so
+        return TEXT
+    if b"\0" in head:
         return ""
     control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)  # noqa: PLR2004 - C0 controls
     return "" if control > len(head) // 50 else TEXT

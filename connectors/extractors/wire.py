@@ -101,7 +101,7 @@ def _page(told: Mapping[str, Any]) -> Page:
         content=_of(str, told["content"]),
         metadata=_of(dict, told["metadata"]),
         flags=_strings(told["flags"]),
-        blocks=tuple(_of(int, value) for value in told["blocks"]),
+        blocks=_all(int, told["blocks"]),
         weak=_of(bool, told["weak"]),
     )
 
@@ -112,7 +112,13 @@ def _draft(page: Page, row: Any) -> Draft:
 
 
 def _strings(values: Any) -> tuple[str, ...]:
-    return tuple(_of(str, value) for value in _of(list, values))
+    return _all(str, values)
+
+
+def _all(kind: type, values: Any) -> tuple[Any, ...]:
+    if not set(map(type, _of(list, values))) <= {kind}:
+        raise WireError(f"expected {kind.__name__} throughout")
+    return tuple(values)
 
 
 def _of(kind: type, value: Any) -> Any:

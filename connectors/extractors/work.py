@@ -50,13 +50,22 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
         The pages, or the ``problem`` that says why there are none; it never raises.
     """
     try:
-        return _extract(resource, rules)
+        return _with_text(_extract(resource, rules))
     except MemoryError:
         return Extracted(problem="killed-memory", detail="Cleaning it took more memory than a cleaner may have.")
     except RecursionError:
         return Extracted(problem="too-deep", detail="It is nested deeper than can be read.")
     except Exception as error:  # noqa: BLE001 - one bad item never stops the others
         return Extracted(problem="broken", detail=_one_line(f"It could not be read: {type(error).__name__}: {error}"))
+
+
+def _with_text(extracted: Extracted) -> Extracted:
+    """Leave out pages that show nothing: an empty page is never delivered."""
+    pages = tuple(page for page in extracted.pages if tidy.visible(page.content).strip())
+    if len(pages) == len(extracted.pages):
+        return extracted
+    problem = {} if pages else {"problem": "empty", "detail": "It has no text."}
+    return replace(extracted, pages=pages, **problem)
 
 
 def drafted(resource: Resource, rules: CleaningRules) -> Extracted:

@@ -195,6 +195,14 @@ def test_two_chapters_of_one_name_have_two_identities():
     ]
 
 
+def test_a_heading_that_says_the_title_again_does_not_make_two_pages_of_one_identity():
+    text = "Before.\n\n" + "".join(
+        f"## {name}\n\n" + "Words here. " * 2000 + "\n\n" for name in ("manual", "x", "manual")
+    )
+    uris = [page.uri.partition("#")[2] for page in read(text.encode(), "manual.md", hints=Hints(title="Manual")).pages]
+    assert uris == ["", "chapter=manual", "chapter=x", "chapter=manual~2"]
+
+
 def test_restructured_text_becomes_markdown():
     text = """
 =====
@@ -284,3 +292,60 @@ def test_a_file_of_another_encoding_is_read_and_flagged():
 def test_a_document_without_a_name_for_itself_is_called_by_its_file():
     (page,) = read(b"Just words.", "annual_report-2024.txt").pages
     assert page.title == "annual report 2024"
+
+
+def pdf(*pages):
+    """A PDF with one page an entry: text to print, or None for a picture."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
+    kids = []
+    for text in pages:
+        kids.append(f"{len(objects) + 1} 0 R")
+        drawn = f"BT /F 12 Tf 50 700 Td ({text}) Tj ET" if text else "q 500 0 0 700 50 50 cm /I Do Q"
+        number = len(objects) + 2
+        picture = "<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8"
+        objects += [
+            (
+                f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] /Contents {number} 0 R /Resources << /XObject "
+                f"<< /I {number + 1} 0 R >> /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>"
+            ),
+            f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream",
+            f"{picture} /Length 1 >>\nstream\n0\nendstream",
+        ]
+    objects[1] = f"<< /Type /Pages /Count {len(kids)} /Kids [{' '.join(kids)}] >>"
+    body = "%PDF-1.4\n" + "".join(f"{n} 0 obj\n{text}\nendobj\n" for n, text in enumerate(objects, 1))
+    return f"{body}trailer << /Root 1 0 R >>\n%%EOF".encode()
+
+
+def test_a_scanned_pdf_needs_ocr_and_is_never_an_empty_page():
+    out = read(pdf(None, None), "scan.pdf")
+    assert (out.pages, out.problem) == ((), "needs-ocr")
+    assert "OCR" in out.detail
+
+
+def test_a_pdf_with_some_scanned_pages_is_kept_and_flagged():
+    (page,) = read(pdf("Some words that were typed", None, "And some more of them"), "half.pdf").pages
+    assert page.content == "Some words that were typed\n\nAnd some more of them"
+    assert page.flags == ("needs-ocr: 1 of 3 pages are pictures (2)",)
+
+
+def test_running_heads_and_page_numbers_are_not_text():
+    words = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta")
+    pages = [f"Annual Report {n}) Tj 0 -50 Td (Of {w} we write here" for n, w in enumerate(words, 1)]
+    (page,) = read(pdf(*pages), "report.pdf").pages
+    assert "Annual Report" not in page.content
+    assert re.findall("Of (\\w+) we write here", page.content) == list(words)
+
+
+def test_a_locked_pdf_says_so():
+    out = read((HERE / "locked.pdf").read_bytes(), "locked.pdf")
+    assert (out.pages, out.problem) == ((), "encrypted")
+
+
+def test_a_reading_that_misses_words_is_flagged_for_review():
+    from connectors.extractors.pdf import Seen, _flags
+
+    seen = Seen(pages=((),), outline=(), pictures=())
+    assert _flags({"kept": 1000, "pdfium": 1000, "kreuzberg": 1040}, seen) == ()
+    assert _flags({"kept": 900, "pdfium": 900, "kreuzberg": 1000}, seen) == (
+        "word-count-differs: 900 words by pdfium, 1000 by kreuzberg",
+    )
