@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import socket
 import ssl
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class Answer:
         except Exception as error:
             raise _as_httpx(error) from error
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Give the connection back, or close it when the body was not read to its end."""
         if self._inner.content.at_eof():
             self._inner.release()
@@ -268,6 +269,12 @@ def _as_httpx(error: Exception) -> Exception:
     )
     if isinstance(error, httpx.RequestError):
         return error
+    if (
+        isinstance(error, aiohttp.ClientConnectorError)
+        and error.os_error.errno
+        and not isinstance(error, aiohttp.ClientSSLError)
+    ):
+        return httpx.ConnectError(os.strerror(error.os_error.errno).lower())
     for theirs, ours in kinds:
         if isinstance(error, theirs):
             return ours(str(error) or type(error).__name__)
@@ -325,4 +332,4 @@ class _Body(httpx.AsyncByteStream):
             raise
 
     async def aclose(self) -> None:
-        self._answer.close()
+        await self._answer.aclose()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from connectors.web.door import Answer
     from connectors.web.guard import Resolver
+    from connectors.web.http2 import Http2Answer, Http2Door
 
 ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/pdf;q=0.8,*/*;q=0.5"
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_.:+-]{1,40})""", re.IGNORECASE)
@@ -118,7 +119,7 @@ class Fetcher:
         delay_s: between the starts of two requests to one host; None: what `ask_delay` was told.
         allowed: URLs or origins that the operator named; all others must have public addresses.
         resolver: how names become addresses.
-        door: another one than our own, with its own idea of what is allowed; tests bring theirs.
+        door: another one than our own, with its own idea of what is allowed: `http2.Http2Door`, or a test's.
 
     Raises:
         UsageError: the user agent or a header cannot be sent.
@@ -134,7 +135,7 @@ class Fetcher:
         allowed: Iterable[str] = (),
         limits: Limits | None = None,
         resolver: Resolver = resolve,
-        door: Door | None = None,
+        door: Door | Http2Door | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.user_agent = user_agent
@@ -268,9 +269,9 @@ class Fetcher:
         except DecodeError as error:
             return _failed(uri, "bad-encoding", str(error), status=answer.status)
         finally:
-            answer.close()
+            await answer.aclose()
 
-    def _refused(self, uri: str, answer: Answer, ask: Ask) -> Skipped | None:
+    def _refused(self, uri: str, answer: Answer | Http2Answer, ask: Ask) -> Skipped | None:
         """Return why the body is not worth reading; None when it is."""
         status = answer.status
         if not _OK <= status < _NOT_OK:
@@ -290,7 +291,7 @@ class Fetcher:
             headers["If-Modified-Since"] = ask.last_modified
         return headers
 
-    def _slow_down(self, answer: Answer, uri: str, lane: Lane) -> None:
+    def _slow_down(self, answer: Answer | Http2Answer, uri: str, lane: Lane) -> None:
         status = answer.status
         outcome = _failed(uri, f"http-{status}", f"it answers {status} each time", status=status, fault=True)
         waits = False
@@ -301,13 +302,13 @@ class Fetcher:
                 waits = True
         raise _PassingError(outcome, waits=waits)
 
-    def _redirected(self, uri: str, answer: Answer, began: float) -> Redirect | Skipped:
+    def _redirected(self, uri: str, answer: Answer | Http2Answer, began: float) -> Redirect | Skipped:
         to = urls.normalise(answer.headers.get("location", ""), uri) if "location" in answer.headers else ""
         if not to:
             return _failed(uri, "bad-redirect", "it redirects to nowhere", status=answer.status)
         return Redirect(uri=uri, to=to, status=answer.status, seconds=monotonic() - began)
 
-    async def _read(self, answer: Answer, ask: Ask) -> bytes:
+    async def _read(self, answer: Answer | Http2Answer, ask: Ask) -> bytes:
         max_bytes = ask.max_bytes or self.limits.max_bytes
         declared = answer.headers.get("content-length", "")
         length = int(declared[:15]) if declared.isascii() and declared.isdigit() else None
@@ -333,7 +334,7 @@ class Fetcher:
                 raise
         return b"".join(pieces)[:max_bytes]
 
-    def _resource(self, uri: str, answer: Answer, body: bytes | None, began: float, ask: Ask) -> Resource:
+    def _resource(self, uri: str, answer: Answer | Http2Answer, body: bytes | None, began: float, ask: Ask) -> Resource:
         headers = answer.headers
         content_type = headers.get("content-type", "")
         charset = _CHARSET.search(content_type)

@@ -34,6 +34,7 @@ MAKERS = {
 # Who may, what, and why.
 ALLOWED = {
     ("connectors/web/door.py", "*"): "the door itself",
+    ("connectors/web/http2.py", "*"): "the same door over HTTP/2",
     ("connectors/web/guard.py", "httpx.AsyncClient"): "httpx's interface over that door",
     ("connectors/persona/client.py", "httpx.AsyncClient"): "over a transport that is handed in: the embedded server",
     ("flows/local_server.py", "urllib.request.build_opener"): "asks our own Prefect server on loopback for its health",
