@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PAGES = 5_000
 MARKS = 5_000
 SCANNED = 12  # letters: a page with an image and fewer of them is a picture of text
+KEPT = 0.4
 LOST = 0.2  # of the words: then the other reading is taken
 _FIXED_PITCH = 0x1
 _GAP = 0.9  # times the size: between two cells of a table; justified words stand closer
@@ -58,7 +59,9 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
     ours = pdf_layout.to_markdown(seen.pages, seen.outline)
     printed = "\n".join(line.text for page in seen.pages for line in page)
     counts = {"kept": words(ours), "pdfium": words(printed), "kreuzberg": words(result.content)}
-    lost = counts["kept"] < counts["kreuzberg"] * (1 - LOST)
+    if counts["kept"] < counts["pdfium"] * KEPT:  # what was taken for running heads was the text
+        ours = pdf_layout.to_markdown(seen.pages, seen.outline, whole=True)
+    lost = counts["pdfium"] < counts["kreuzberg"] * (1 - LOST)
     text = Text(
         markdown=result.content if lost else ours,
         media_type=PDF,

@@ -61,9 +61,10 @@ class _Block:
     text: str = ""
 
 
-def to_markdown(pages: Sequence[Sequence[Line]], outline: Sequence[Bookmark]) -> str:
-    """Write the lines of all pages."""
-    pages = pdf_furniture.without([list(page) for page in pages], contents=len(outline) > 3)  # noqa: PLR2004
+def to_markdown(pages: Sequence[Sequence[Line]], outline: Sequence[Bookmark], *, whole: bool = False) -> str:
+    """Write the lines of all pages, without their furniture unless ``whole``."""
+    if not whole:
+        pages = pdf_furniture.without([list(page) for page in pages], contents=len(outline) > 3)  # noqa: PLR2004
     body = _body_size(pages)
     sizes = _heading_sizes(pages, body)
     reader = _Reader(body, sizes, Outline(outline), _vocabulary(pages))

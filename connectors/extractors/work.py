@@ -64,8 +64,9 @@ def _with_text(extracted: Extracted) -> Extracted:
     pages = tuple(page for page in extracted.pages if tidy.visible(page.content).strip())
     if len(pages) == len(extracted.pages):
         return extracted
-    problem = {} if pages else {"problem": "empty", "detail": "It has no text."}
-    return replace(extracted, pages=pages, **problem)
+    if pages:
+        return replace(extracted, pages=pages)
+    return replace(extracted, pages=(), problem="empty", detail="It has no text.")
 
 
 def drafted(resource: Resource, rules: CleaningRules) -> Extracted:
