@@ -2,14 +2,69 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from connectors.extractors.tidy import split_blocks
 
 if TYPE_CHECKING:
     from connectors.extractors.html.document import Document
 
 
+_SHORT = 400
+_BELIEVED = 0.5
+_KEPT = 0.5
 _MAX_CHARS = 2_000_000  # its cost grows faster than the page
+
+
+_WORD = re.compile(r"\w+")
+_TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
+_SIZE = 3
+
+
+def _shingles(text: str) -> list[tuple[str, ...]]:
+    words = _WORD.findall(_TARGET.sub("]", text).lower())
+    size = min(_SIZE, len(words))
+    return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)] if size else []
+
+
+def filtered(content: str, html: str, uri: str) -> str:
+    """Return an article's Markdown without the blocks that trafilatura does not take for the article's text.
+
+    The structure stays ours: only whole blocks go, code never, a heading only with all that stands under it, and
+    nothing when trafilatura found too little to be believed.
+    """
+    if len(html) > _MAX_CHARS or len(content) < _SHORT:
+        return content
+    text = _text_of(f"<html><body><article>{html}</article></body></html>", uri)
+    blocks = split_blocks(content)
+    wanted = [_shingles(block) for block in blocks]
+    known: dict[int, set[tuple[str, ...]]] = {size: set() for size in range(1, _SIZE + 1)}
+    words = _WORD.findall(text.lower())
+    for size, found in known.items():
+        found.update(tuple(words[place : place + size]) for place in range(len(words) - size + 1))
+    shares = [sum(one in known[len(one)] for one in own) / len(own) if own else 0.0 for own in wanted]
+    total = sum(map(len, wanted)) or 1
+    believed = sum(share * len(own) for share, own in zip(shares, wanted, strict=True)) / total
+    if believed < _BELIEVED:
+        return content
+    kept = [share >= _KEPT or "```" in block for share, block in zip(shares, blocks, strict=True)]
+    for place in range(len(blocks) - 1, -1, -1):
+        if blocks[place].startswith("#"):
+            after = place + 1
+            kept[place] = kept[place] or blocks[place].startswith("# ")
+            kept[place] = kept[place] and (after >= len(blocks) or kept[after] or blocks[place].startswith("# "))
+    return "\n\n".join(block for block, keep in zip(blocks, kept, strict=True) if keep)
+
+
+def _text_of(html: str, uri: str) -> str:
+    import trafilatura  # half a second, and most pages never need it
+
+    try:
+        return trafilatura.extract(html, url=uri, fast=True, include_formatting=False, include_comments=False) or ""
+    except Exception:  # noqa: BLE001 - whatever a hostile page does to it
+        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,18 +164,36 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
 def _generic(document: Document, rules: CleaningRules, about: About) -> Choice:
     kinds, _ = special.kinds_of(document.root, rules.remove)
     dropped = generic.chrome(document.body, kinds)
-    node, measured = generic.dominant(document.body, kinds, is_article=about.article)
-    if about.article:
+    start = generic.beginning(document.body, kinds, is_article=about.article)
+    node, measured = generic.dominant(start, kinds, is_article=about.article)
+    one_text = about.article or about.product
+    if one_text:
         generic.prune(node, kinds, measured)
+    elif not generic.is_prose(measured, start):
+        node = start
     within = _semantic_ancestor(node)
     kinds.pop(node.mem_id, None)
     content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(node))
+    if one_text:
+        content = article.filtered(content, node.html or "", document.uri)
     report = {"dropped": dropped[:20]}
     if within is not None:
         why = f"most of the text stands in {_name(node)} within {_name(within)}"
         return Choice(content=content, strategy="semantic", why=why, report=report)
     why = f"most of the text stands in {_name(node)}"
     return Choice(content=content, strategy="generic", why=why, weak=True, report=report)
+
+
+def _product(document: Document, about: About) -> Choice | None:
+    """A shop's page: what trafilatura takes for its text, and the product's own description where that lacks it."""
+    found = article.extract(document)
+    text = found.markdown if found else ""
+    start = " ".join(about.body.split())[:80]
+    if len(start) == 80 and start not in " ".join(text.split()):  # noqa: PLR2004 - a beginning that is long enough to prove
+        text = f"{about.body}\n\n{text}".strip()
+    if not text:
+        return None
+    return Choice(content=text, strategy="product", why="the page sells one product")
 
 
 def _candidates(document: Document, rules: CleaningRules, about: About) -> Iterator[Choice]:
@@ -192,9 +210,15 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
                 content = _write(document, nodes, system.drop + rules.remove)
                 yield Choice(content=content, strategy=f"system:{system.name}", why=why)
                 break
+    if about.product and (product := _product(document, about)):
+        yield product
     yield _generic(document, rules, about)
     found = article.extract(document)
     if found:
         yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)
     content = _write(document, [document.body], _CHROME + rules.remove)
     yield Choice(content=content, strategy="body", why="nothing better was found", weak=True)
+    if about.body:
+        yield Choice(
+            content=about.body, strategy="structured", why="the page's structured data says it; its text does not"
+        )

@@ -209,6 +209,53 @@ def dominant(start: LexborNode, kinds: dict[int, str], *, is_article: bool = Fal
         node = best
 
 
+def beginning(body: LexborNode, kinds: dict[int, str], *, is_article: bool) -> LexborNode:
+    """Return where the descent begins: the page's one `main`, an article's own element, else the body."""
+    measured = Measured()
+    measured.take(body, kinds)
+
+    def weight(node: LexborNode) -> float:
+        size = measured.of.get(node.mem_id)
+        return _weight(size) if size is not None and kinds.get(node.mem_id) != special.DROP else 0.0
+
+    whole = weight(body)
+    start = body
+    for selector in (_MAIN, _ARTICLE) if is_article else (_MAIN,):
+        found = sorted(
+            (
+                (weight(node), place, node)
+                for place, node in enumerate(start.css(selector))
+                if node.mem_id != start.mem_id
+            ),
+            reverse=True,
+        )
+        if (
+            found
+            and found[0][0] > _ENOUGH * whole
+            and (len(found) == 1 or found[0][0] > 2 * found[1][0] or _within(found[1][2], found[0][2]))
+        ):
+            start = found[0][2]
+    return start
+
+
+_MAIN = "main, [role=main]"
+_ARTICLE = "article, [itemprop=articleBody]"
+_ENOUGH = 0.2
+
+
+def _within(node: LexborNode, outer: LexborNode) -> bool:
+    above: LexborNode | None = node
+    while above is not None and above.mem_id != outer.mem_id:
+        above = above.parent
+    return above is not None
+
+
+def is_prose(measured: Measured, node: LexborNode) -> bool:
+    """Say whether a part is a text, and no list of things: a list has no one node that says it all."""
+    size = measured.of.get(node.mem_id)
+    return size is not None and size.prose > size.chars / 2 and size.linked < size.chars / 4
+
+
 def _alike(one: LexborNode, other: LexborNode) -> bool:
     return one.tag == other.tag and one.attributes.get("class") == other.attributes.get("class")
 
@@ -230,7 +277,7 @@ def prune(node: LexborNode, kinds: dict[int, str], measured: Measured) -> int:
         size = measured.of.get(child.mem_id)
         if size is None or child.mem_id == node.mem_id or kinds.get(child.mem_id) == special.DROP or not size.chars:
             continue
-        if (size.linked > 0.6 * size.chars and size.prose < 200) or _GALLERY.search(_named(child)):
+        if (size.linked > 0.6 * size.chars and size.prose < _LITTLE_PROSE) or _GALLERY.search(_named(child)):
             kinds[child.mem_id] = special.DROP
             dropped += 1
     return dropped

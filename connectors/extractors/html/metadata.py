@@ -79,6 +79,7 @@ class About:
     section: tuple[str, ...]
     generator: str
     article: bool
+    product: bool
     body: str
     kinds: frozenset[str]
 
@@ -316,6 +317,12 @@ def read(document: Document, *, hints: Hints) -> About:
     if not modified and hints.modified:
         modified, modified_source = hints.modified, "source"
     kinds = frozenset(kind for thing in found for kind in structured.types(thing))
+    is_article = (
+        bool(articles)
+        or meta.get("og:type", "").lower() in {"article", "blog", "news"}
+        or "article:published_time" in meta
+        or document.root.css_first(_ARTICLE_SIGNS) is not None
+    )
     return About(
         title=title or hints.title,
         site_name=site_name,
@@ -328,10 +335,28 @@ def read(document: Document, *, hints: Hints) -> About:
         description=_first(meta.get("description"), meta.get("og:description"), meta.get("twitter:description")),
         section=_section(document, found, title) or hints.section,
         generator=meta.get("generator", ""),
-        article=bool(articles) or meta.get("og:type", "").lower() in {"article", "blog", "news"},
-        body=next((text for thing in articles if isinstance(text := thing.get("articleBody"), str)), ""),
+        article=is_article,
+        product=not is_article and _is_product(document, meta, kinds),
+        body=structured.content(found),
         kinds=kinds,
     )
+
+
+_ARTICLE_SIGNS = "[itemtype*='schema.org/NewsArticle'], [itemtype*='schema.org/BlogPosting'], [itemprop=datePublished], body.single-post"
+_SHOP = "[itemtype*='schema.org/Product'], form[action*='/cart/add'], [name=add-to-cart], .add-to-cart, #add-to-cart, .product-form, .single_add_to_cart_button, [data-product-id] [type=submit]"
+
+
+def _is_product(document: Document, meta: Mapping[str, str], kinds: frozenset[str]) -> bool:
+    if kinds & {"Product", "ProductGroup"} or meta.get("og:type", "").lower() in {
+        "product",
+        "og:product",
+        "product.item",
+    }:
+        return True
+    return not kinds & {"CollectionPage", "ItemList"} and 0 < len(document.root.css(_SHOP)) <= _FEW
+
+
+_FEW = 3
 
 
 def title_of(about: About, content: str, uri: str) -> tuple[str, bool]:

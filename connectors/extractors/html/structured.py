@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -83,3 +84,38 @@ def metas(root: LexborNode) -> dict[str, str]:
         if name and content:
             found.setdefault(name.strip().lower(), content)
     return found
+
+
+def _paragraphs(value: Any) -> list[str]:
+    """Return a text value's paragraphs; markup in it is taken out."""
+    if not isinstance(value, str):
+        return []
+    text = html.unescape(_MARKUP.sub(lambda found: "\n" if found.group().startswith(_BREAKING) else "", value))
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+_MARKUP = re.compile(r"<[^<>]{0,500}>")
+_BREAKING = ("<br", "</p", "</li", "</div", "<p", "<li", "</h")
+
+
+def _entities(thing: Thing) -> list[Any]:
+    entries = thing.get("mainEntity")
+    return entries if isinstance(entries, list) else [entries]
+
+
+def content(found: list[Thing]) -> str:
+    """Return the Markdown of what the structured data itself says: an article's body, questions, a product."""
+    blocks: list[str] = []
+    for thing in found:
+        kinds = types(thing)
+        if isinstance(thing.get("articleBody"), str):
+            blocks.extend(_paragraphs(thing["articleBody"]))
+        elif kinds & {"FAQPage", "QAPage"}:
+            for entry in _entities(thing):
+                answer = entry.get("acceptedAnswer") if isinstance(entry, dict) else None
+                text = answer.get("text") if isinstance(answer, dict) else None
+                if text and text_of(entry):
+                    blocks.extend([f"## {text_of(entry)}", *_paragraphs(text)])
+        elif kinds & {"Product", "ProductGroup", "Recipe", "Event", "JobPosting", "Course"}:
+            blocks.extend(_paragraphs(thing.get("description")))
+    return "\n\n".join(dict.fromkeys(blocks))

@@ -13,7 +13,7 @@ import hashlib
 import re
 import sys
 from pathlib import Path
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import quote, urldefrag, urljoin
 
 from bs4 import BeautifulSoup
 
@@ -36,7 +36,7 @@ GOLD: dict[str, tuple[str, str]] = {
     "sqlite": ("body", "div.nosearch:not(:has(h1)):not(:has(.fancy_title)), .fancy_toc"),
     "apache": ("#page-content", ".top, #quickview, #comments_section, .toplang, .bottomlang"),
     "mdbook": ("#content main, main", ".nav-wrapper, .buttons"),
-    "rustdoc": ("#main-content", "rustdoc-toolbar, #copy-path, .out-of-band, a.src, .test-arrow, #toggle-all-docs, a.srclink"),
+    "rustdoc": ("#main-content", "rustdoc-toolbar, #copy-path, .out-of-band, a.src, .test-arrow, #toggle-all-docs, a.srclink, .notable-traits, summary.hideme, .tooltip"),
     "javadoc": ("main", ".sub-nav, footer, #reset-button, .table-tabs, nav"),
     "doxygen": ("div.contents", ".ttc, .dynheader, .dyncontent, .summary, #navrow1, .levels, .permalink"),
     "mkdocs": ("article.md-content__inner, div[role=main]", ".md-content__button, .md-source-file, .md-feedback"),
@@ -44,11 +44,11 @@ GOLD: dict[str, tuple[str, str]] = {
     "docusaurus": (".theme-doc-markdown, article .markdown", ".hash-link"),
     "starlight": (".sl-markdown-content", ""),
     "node": ("#apicontent", ".mark, .srclink"),
-    "gtkdoc": ("#main .content, #main, body", ".navigation, .toolbar, #toc"),
-    "boost": ("body", ".spirit-nav, .copyright-footer"),
+    "gtkdoc": ("#main .content, #main, body", ".navigation, .toolbar, #toc, .srclink"),
+    "boost": ("body", ".spirit-nav, .copyright-footer, body > table:first-of-type"),
     "docutils": ("body > .document, body > main, main, body", ".header, .footer, header, footer, .contents"),
     "pdoc": ("main.pdoc", ".git-button, .view-source-button, .view-source-toggle-state, .pdoc-code, input, label"),
-    "haddock": ("#content", "#table-of-contents, .source, .selflink, #synopsis"),
+    "haddock": ("#content", "#table-of-contents, #contents-list, .selflink, #synopsis, a.link[href*='src/']"),
     "texinfo": ("body", ".nav-panel, .header, hr"),
     "godoc": ("#page .container, #page", "#nav, #manual-nav, .toggleButton"),
     "typedoc": (".col-content", ".tsd-breadcrumb, .tsd-anchor-icon"),
@@ -80,7 +80,7 @@ class Gold:
         self.code = [text for pre in found.select("pre") if (text := self._code(pre)).strip()]
         self.headings = [text for node in found.select("h1,h2,h3,h4,h5,h6") if (text := squeezed(node.get_text()))]
         self.links = [
-            self.absolute(node["href"]) for node in found.select("a[href]") if node.get_text(strip=True) and not node.find_parent("pre") and not node["href"].startswith("javascript")
+            self.absolute(node["href"]) for node in found.select("a[href]") if node.get_text(strip=True) and not node.find_parent("pre") and not node["href"].startswith("javascript") and not re.search(r"#(fn|footnote|cite)", node["href"])
         ]
         self.items = [text for node in found.select("li") if (text := self._own(node))]
         self.cells = [
@@ -112,7 +112,7 @@ class Gold:
         text = []
         for child in item.children:
             name = getattr(child, "name", None)
-            if name in {"ul", "ol", "pre", "table", "dl", "div", "blockquote", "details"} or (name == "p" and text):
+            if name in {"ul", "ol", "pre", "table", "dl", "div", "blockquote", "details", "section", "h1", "h2", "h3", "h4"} or (name == "p" and text):
                 break
             text.append(child if isinstance(child, str) else child.get_text())
             if name == "p":
@@ -142,6 +142,7 @@ class Gold:
 
 def same_url(url: str) -> str:
     bare, fragment = urldefrag(url)
+    bare = quote(bare, safe="%/:?=&+~!$'()*,;@[]")
     return bare.replace("%7E", "~").lower() + ("#" + fragment if fragment else "")
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 WORD = re.compile(r"\w+")
 FENCE = re.compile(r"^((?:\s|>)*(?:(?:[-*+]|\d+[.)])\s+)*(?:>\s?)*)(`{3,}|~{3,})(.*)$")
-LINK = re.compile(r"\]\(<?([^)\s>]*(?:\([^)\s]*\)[^)\s>]*)*)>?\)")
-IMAGE = re.compile(r"!\[([^\]]*)\]\([^)\s]*(?:\([^)\s]*\)[^)\s]*)*\)")
+LINK = re.compile(r"\]\(<?([^()\s>]*(?:\([^()\s]*\)[^()\s>]*)*)>?\)")
+IMAGE = re.compile(r"!\[([^\]]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 
 
 def half(name: str) -> str:
