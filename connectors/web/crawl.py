@@ -29,6 +29,25 @@ _TAKEN_AT_ONCE = 100
 _REDIRECTS_REMEMBERED = 10_000
 _MAX_HOPS = 10
 
+WHY = {
+    "excluded": "one of your exclude globs matches it",
+    "not-included": "none of your include globs matches it",
+    "out-of-scope": "it lies outside the scope",
+    "media": "its name is a picture's, a film's, an archive's or a script's; it was not requested",
+    "max-depth": "it is further from the start than you allow",
+    "max-pages": "as many pages as you allow were fetched",
+    "trap-long-url": "the address is longer than any page's",
+    "trap-path-depth": "its path has more segments than any page's",
+    "trap-repeated-segment": "a segment of its path comes again and again",
+    "trap-click-depth": "it lies at the end of a chain of links that does not end",
+    "trap-query-variants": "too many addresses differ from it in their parameters only",
+    "trap-session": "too many addresses differ from it in a random-looking parameter only",
+    "trap-same-content": "pages like it differ in numbers only",
+    "trap-host-pages": "its host has more addresses than one site may have",
+    "trap-hosts": "its domain has more hosts than one site may have",
+}
+"""One sentence a rule, for whoever asks what became of an address."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -167,7 +186,7 @@ class Crawl:
     async def _place(self, due: Due) -> None:
         rule = self._rules.refusal(due) or await self._over_the_most()
         if rule:
-            await self._out.put(Skipped(uri=due.uri, rule=rule, depth=due.depth))
+            await self._out.put(Skipped(uri=due.uri, rule=rule, depth=due.depth, detail=WHY.get(rule, "")))
             return
         origin = urls.origin(due.uri)
         self._lanes.setdefault(origin, deque()).append(due)

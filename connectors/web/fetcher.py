@@ -40,6 +40,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NOT_THEIRS = frozenset({"user-agent", "accept-encoding", "range", "if-none-match", "if-modified-since"})
 _OVERLOADED = frozenset({429, 503})
 _OK, _NOT_OK, _SERVERS_FAULT = 200, 300, 500
+_HOSTS_REMEMBERED = 10_000
 _SMALL = 256 * 1024
 _PIECE = 64 * 1024
 
@@ -217,6 +218,8 @@ class Fetcher:
     def _lane(self, origin: str) -> Lane:
         lane = self._lanes.get(origin)
         if lane is None:
+            if len(self._lanes) >= _HOSTS_REMEMBERED:
+                self._lanes = {key: kept for key, kept in self._lanes.items() if not kept.idle}
             lane = self._lanes[origin] = Lane(concurrency=self.concurrency, delay_s=self._delay_s or 0.0)
         return lane
 
@@ -228,7 +231,7 @@ class Fetcher:
         except GuardError as error:
             return Skipped(uri=uri, rule="private-address", detail=str(error))
         except TlsError as error:
-            return _failed(uri, "tls", f"no safe connection: {error}", fault=True)
+            return _failed(uri, "tls", f"no safe connection: {_said(error)}", fault=True)
         except TimeoutError:
             lane.overloaded()
             raise _PassingError(
@@ -240,11 +243,13 @@ class Fetcher:
         except UnresolvedError as error:
             raise _PassingError(_failed(uri, "dns", str(error), fault=True)) from error
         except httpx.ConnectError as error:
-            raise _PassingError(_failed(uri, "refused", f"no connection: {error}", fault=True)) from error
+            raise _PassingError(_failed(uri, "refused", f"no connection: {_said(error)}", fault=True)) from error
         except httpx.UnsupportedProtocol as error:
-            return _failed(uri, "bad-url", str(error))
+            return _failed(uri, "bad-url", _said(error))
         except httpx.RequestError as error:
-            raise _PassingError(_failed(uri, "broken-answer", f"the connection broke: {error}", fault=True)) from error
+            raise _PassingError(
+                _failed(uri, "broken-answer", f"the connection broke: {_said(error)}", fault=True)
+            ) from error
         return got
 
     async def _exchange(self, uri: str, ask: Ask, began: float, lane: Lane) -> Resource | Redirect | Skipped:
@@ -364,6 +369,12 @@ def _sendable(name: str, value: str) -> str:
 def _validator(value: str) -> str:
     """Return an ETag or a date that we can keep and send back; anything odd is as good as none."""
     return value if value.isascii() and value.isprintable() and len(value) <= _LONGEST_VALIDATOR else ""
+
+
+def _said(error: Exception) -> str:
+    """Return an error's text as one short line: a server's own bytes may be quoted in it."""
+    text = " ".join(str(error).split())[:200]
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def essence(content_type: str) -> str:

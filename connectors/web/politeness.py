@@ -69,6 +69,11 @@ class Lane:
         """How many requests may be in flight now."""
         return max(1, int(self._limit))
 
+    @property
+    def idle(self) -> bool:
+        """Nobody is inside and nobody waits."""
+        return not self._in_flight and not self._waiting
+
     async def enter(self) -> None:
         """Wait for a turn."""
         now = monotonic()

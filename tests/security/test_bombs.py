@@ -194,6 +194,7 @@ async def test_a_body_that_drips_ends_at_the_deadline(site):
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nx",
         b"\x16\x03\x01 not http at all",
+        b"HTTP/1.1 200 OK\r\nX\x1b[31m\x00: y\r\n\r\n",
         b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
     ],
@@ -203,6 +204,8 @@ async def test_an_answer_that_is_no_http_is_an_item_and_no_crash(site, fetcher, 
     got = await fetcher.fetch(f"{site.url}/odd")
     assert isinstance(got, Skipped)
     assert got.rule == "broken-answer"
+    assert got.detail.isprintable(), "what a server sends does not reach a log as it is"
+    assert len(got.detail) < 300
 
 
 XML_BOMBS = {

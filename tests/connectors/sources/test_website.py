@@ -95,6 +95,7 @@ async def test_an_excluded_url_is_counted_and_never_requested(site):
     site.page("/public/b.html")
     outcomes = await crawl(site.url + "/", exclude=("/private/**",))
     assert rules(outcomes)["/private/a.html"] == "excluded"
+    assert "exclude glob" in outcomes["/private/a.html"].detail
     assert not any("private" in target for target in site.targets())
 
 
