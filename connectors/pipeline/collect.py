@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from connectors.errors import UsageError
 from connectors.extractors import tidy
 from connectors.models import Extracted, Resource, Skipped
 from connectors.pipeline.canonical import keepers
@@ -87,8 +88,19 @@ class Collector:
                 raise self._failure
             await self._let_go()
             self.complete = True
+        except UsageError as error:
+            await self._unreadable(error)
+            raise
         finally:
             await self._wind_down(items)
+
+    async def _unreadable(self, error: UsageError) -> None:
+        """Let the books balance for a source that cannot be read at all: what was due failed for that reason."""
+        for due in await self.ledger.frontier(self.run).take(IN_FLIGHT):
+            detail = str(error)
+            await self._skip(
+                Skipped(uri=due.uri, rule="source-unreadable", outcome="failed", fault=True, detail=detail)
+            )
 
     async def _wind_down(self, items: AsyncIterator[Resource | Skipped]) -> None:
         """Fetch nothing more; clean and record what was fetched, for `FINISH_WITHIN_S` at most."""

@@ -19,7 +19,7 @@ def of(counts: Counts) -> dict[str, Any]:
     batches = counts.batches
     return {
         "urls": {
-            "discovered": counts.discovered,
+            "discovered": counts.discovered - counts.due,  # what a stopped run did not come to is the next one's
             "fetched": counts.fetched,
             "not_modified": counts.not_modified,
             "skipped": dict(sorted(counts.skipped.items())),
@@ -62,7 +62,7 @@ def problems(
 ) -> list[str]:
     """Say what keeps the run from being complete; empty when nothing does."""
     told = [str(failure)] if failure else []
-    if counts.faults:
+    if counts.faults and failure is None:
         told.append(f"{counts.faults} addresses could not be read for a reason that may pass; the next run asks again")
     if failed := counts.batches.get("failed", 0):
         told.append(f"{failed} batches were not accepted; `persona-ingest retry` takes them up")
@@ -70,6 +70,7 @@ def problems(
         told.append(f"{counts.quarantined} pages were refused alone and are in quarantine")
     if changes is not None and changes.failed:
         told.append(f"{changes.failed} updates or deletions were not carried out; the next run repeats them")
-    if coverage is not None and coverage.verified < coverage.due:
+    waiting = sum(page.reason == "halved" for page in changes.withheld) if changes else 0
+    if coverage is not None and coverage.verified + waiting < coverage.due:
         told.append(f"only {coverage.verified} of {coverage.due} pages were found in the knowledge base exactly once")
     return told

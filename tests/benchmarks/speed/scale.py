@@ -45,6 +45,7 @@ def main() -> None:
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             scratch = Path(folder)
+            scratch.chmod(0o755)  # nginx' workers are another user
             site = scratch / "site"
             site.mkdir()
             rng = random.Random(size)
@@ -57,7 +58,10 @@ def main() -> None:
                 first, again = measured(words, environment), measured(words, environment)
             finally:
                 os.kill(server, signal.SIGTERM)
-            verified = json.loads(first["out"])["sources"][0]["verified"]
+            summary = json.loads(first["out"])["sources"][0]
+            verified = summary["verified"]
+            if summary["state"] != "completed":
+                sys.stderr.write(f"{summary}\n")
             print(
                 f"{size:8} {verified:9} {1000 * first['cpu'] / size:14.1f} {first['wall']:8.1f} {first['peak_mb']:8.0f}"
                 f" {1000 * again['cpu'] / size:14.2f}",

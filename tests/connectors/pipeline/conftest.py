@@ -39,7 +39,7 @@ class Site:
         """Return how often a path was requested."""
         return sum(1 for asked, _ in self.requests if asked == path)
 
-    def answer(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    def answer(self, path: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:  # noqa: PLR0911
         """Return status, headers and body for a request."""
         if self.down:
             return 503, {}, b"down"

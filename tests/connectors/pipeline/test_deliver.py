@@ -22,7 +22,7 @@ from connectors.settings import DeliveryOptions
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "crash"))
 from persona_server import EDIT_FAULTS, POST_FAULTS, READ_FAULTS, Script, Server
 
-SETTLE_S = 0.08
+SETTLE_S = 0.25
 
 
 def content(name, text):

@@ -1,0 +1,156 @@
+"""A whole run, from its first request to its summary, into the embedded knowledge base."""
+
+import asyncio
+
+import pytest
+
+from connectors.errors import UsageError
+from connectors.pipeline import operate
+from connectors.pipeline.run import open_run
+from connectors.settings import WebsiteSource
+
+BODY = "This page tells visitors, in enough words to be a page of its own, what they came here to learn about "
+
+
+def fill(site, *names):
+    site.article("/", "Home", BODY + "everything.", {f"/{name}": name for name in names})
+    for name in names:
+        site.article(f"/{name}", f"About {name}", BODY + name + ".")
+
+
+def balanced(urls):
+    ends = urls["fetched"] + urls["not_modified"] + sum(urls["skipped"].values()) + sum(urls["failed"].values())
+    return urls["discovered"] == ends
+
+
+async def carried_out(site, persona, state, *, purpose="import", **options):
+    source = WebsiteSource(website=site.base, name="s", delay=0, **options)
+    run = await open_run(source, persona=persona, state=state, purpose=purpose)
+    async for head in run.batches():
+        await run.deliver(head.id)
+    try:
+        await run.collect()
+    except UsageError:
+        return await run.finish()
+    await run.change()
+    await run.verify()
+    await run.prompts()
+    await run.review()
+    return await run.finish()
+
+
+@pytest.mark.parametrize("delivery", ["store", "stream"])
+async def test_every_page_arrives_and_is_verified(site, persona, state, delivery):
+    fill(site, *(f"p{number}" for number in range(12)))
+    summary = await carried_out(site, persona, state, delivery=delivery, batch_size=5)
+    assert summary["state"] == "completed"
+    assert summary["verified"] == summary["pages"]["new"] == 13
+    assert summary["delivered"]["stored" if delivery == "store" else "streamed"] == 13
+    assert summary["batches"] == {"delivered": 3, "failed": 0, "pending": 0}
+    assert summary["prompts"] > 0
+    assert balanced(summary["urls"])
+
+
+async def test_a_second_import_changes_only_what_changed(site, persona, state):
+    fill(site, "a", "b")
+    await carried_out(site, persona, state)
+    site.article("/a", "About a", BODY + "something new.")
+    summary = await carried_out(site, persona, state)
+    assert summary["pages"] == {"new": 0, "changed": 1, "unchanged": 2, "vanished": 0}
+    assert summary["delivered"] == {"stored": 0, "streamed": 0, "updated": 1, "deleted": 0}
+    assert summary["verified"] == 3
+
+
+async def test_a_site_that_cannot_be_read_fails_with_balanced_books_and_one_sentence(site, persona, state):
+    summary = await carried_out(site, persona, state)
+    assert summary["state"] == "failed"
+    assert summary["urls"]["failed"] == {"source-unreadable": 1}
+    assert balanced(summary["urls"])
+    assert len(summary["problems"]) == 1
+    assert "404" in summary["problems"][0]
+
+
+async def test_a_page_that_keeps_failing_makes_the_run_fail_and_the_others_arrive(site, persona, state):
+    fill(site, "a", "b")
+    site.statuses["/b"] = 500
+    summary = await carried_out(site, persona, state)
+    assert summary["state"] == "failed"
+    assert summary["urls"]["failed"] == {"http-500": 1}
+    assert summary["verified"] == 2
+    assert balanced(summary["urls"])
+
+
+async def test_a_missing_page_does_not_make_the_run_fail(site, persona, state):
+    fill(site, "a")
+    site.statuses["/a"] = 404
+    summary = await carried_out(site, persona, state)
+    assert summary["state"] == "completed"
+    assert summary["urls"]["failed"] == {"http-404": 1}
+
+
+async def test_a_stopped_run_is_resumable_and_its_books_balance(site, persona, state):
+    fill(site, *(f"p{number}" for number in range(40)))
+    source = WebsiteSource(website=site.base, name="s", delay=0, concurrency=2, prompts=False, review=False)
+    run = await open_run(source, persona=persona, state=state)
+    run.start()
+    while run.progress.done < 10:
+        await asyncio.sleep(0.01)
+    run.stop()
+    await asyncio.wait({run.start()})
+    first = await run.finish()
+    assert first["state"] == "stopped"
+    assert balanced(first["urls"])
+    summary = await carried_out(site, persona, state)
+    assert summary["run"] == first["run"]
+    assert summary["state"] == "completed"
+    assert summary["verified"] == 41
+    assert balanced(summary["urls"])
+
+
+async def test_a_mass_removal_waits_and_does_exactly_what_was_approved(site, persona, state):
+    names = [f"p{number}" for number in range(30)]
+    fill(site, *names)
+    await carried_out(site, persona, state, purpose="sync")
+    site.pages = {}
+    fill(site, *names[:20])
+    await carried_out(site, persona, state, purpose="sync")
+    waiting = await carried_out(site, persona, state, purpose="sync")
+    assert waiting["state"] == "awaiting-approval"
+    assert waiting["approval"]["count"] == 10
+    assert waiting["delivered"]["deleted"] == 0
+    some = [page["uri"] for page in waiting["approval"]["pages"]][:4]
+    done = await operate.approve(int(waiting["run"]), persona=persona, state=state, only=some)
+    assert (done["deleted"], done["verified"]) == (4, 27)
+    with pytest.raises(UsageError, match="does not wait"):
+        await operate.approve(int(waiting["run"]), persona=persona, state=state)
+
+
+async def test_a_rejected_removal_leaves_everything_and_forgets_the_evidence(site, persona, state):
+    names = [f"p{number}" for number in range(30)]
+    fill(site, *names)
+    await carried_out(site, persona, state, purpose="sync")
+    site.pages = {}
+    fill(site, *names[:20])
+    await carried_out(site, persona, state, purpose="sync")
+    waiting = await carried_out(site, persona, state, purpose="sync")
+    kept = await operate.reject(int(waiting["run"]), persona=persona, state=state)
+    assert kept["kept"] == 10
+    after = await carried_out(site, persona, state, purpose="sync")
+    assert after["state"] == "completed"
+    assert after["verified"] == 31
+
+
+async def test_a_redesign_that_halves_the_texts_waits(site, persona, state):
+    names = [f"p{number}" for number in range(20)]
+    site.article("/", "Home", BODY + "everything.", {f"/{name}": name for name in names})
+    for name in names:
+        site.article(f"/{name}", f"About {name}", (BODY + name + ". ") * 6)
+    await carried_out(site, persona, state, purpose="sync")
+    for name in names:
+        site.article(f"/{name}", f"About {name}", BODY + name + ".")
+    waiting = await carried_out(site, persona, state, purpose="sync")
+    assert waiting["state"] == "awaiting-approval"
+    assert "redesign" in waiting["approval"]["why"]
+    assert waiting["delivered"]["updated"] == 0
+    done = await operate.approve(int(waiting["run"]), persona=persona, state=state)
+    assert done["updated"] == 20
