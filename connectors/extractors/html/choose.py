@@ -61,19 +61,30 @@ def _letters(node: LexborNode) -> int:
     return len("".join((node.text() or "").split()))
 
 
-def _marks(detect: str) -> list[tuple[str, str]]:
-    """Return (a word that must stand in the page, selector) for each alternative of a selector list."""
+def _marks(detect: str) -> list[tuple[tuple[str, ...], str, str]]:
+    """Return for each alternative of a selector list: names that must be among the page's classes and ids, a word that
+    must stand in its source where there are none, and the selector itself.
+    """  # noqa: D205 - one sentence
     out = []
     for selector in re.split(r",\s*(?![^(\[]*[)\]])", detect):
+        bare = re.sub(r":(?:not|has)\([^()]*\)", "", re.sub(r"\[[^\]]*\]", "", selector))
+        names = tuple(_NAME.findall(bare))
         words = _WORD.findall(selector)
         if words:
-            out.append((max(words, key=len), selector))
+            out.append((names, "" if names else max(words, key=len), selector))
     return out
 
 
+def names_of(text: str) -> set[str]:
+    """Return the classes and ids that a page's source shows."""
+    return set(" ".join(_NAMED.findall(text)).split())
+
+
+_NAME = re.compile(r"[.#]([A-Za-z_][\w-]*)")
+_NAMED = re.compile(r"""\s(?:class|id)=["']?([^"'>]*)""")
 _DETECTORS = tuple((system, _marks(system.detect)) for system in SYSTEMS)
 _GENERATORS = tuple((system.generator, system) for system in SYSTEMS if system.generator)
-
+_SOURCE_CHARS = 60_000  # where a page links its scripts and styles
 
 SYSTEMS_IN_USE = True
 """The benchmark for unknown generators switches the table off."""
@@ -88,9 +99,12 @@ def systems_of(document: Document, generator: str) -> Iterator[System]:
         if named.startswith(name):
             yield system
     text = document.decoded.text
+    start = text[:_SOURCE_CHARS]
+    names = names_of(text)
     for system, marks in _DETECTORS:
-        for word, selector in marks:
-            if word in text and document.root.css_first(selector) is not None:
+        for wanted, word, selector in marks:
+            shown = names.issuperset(wanted) if wanted else word in start
+            if shown and document.root.css_first(selector) is not None:
                 yield system
                 break
 
@@ -164,8 +178,10 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
 def _generic(document: Document, rules: CleaningRules, about: About) -> Choice:
     kinds, _ = special.kinds_of(document.root, rules.remove)
     dropped = generic.chrome(document.body, kinds)
-    start = generic.beginning(document.body, kinds, is_article=about.article)
-    node, measured = generic.dominant(start, kinds, is_article=about.article)
+    measured = generic.Measured()
+    measured.take(document.body, kinds)
+    start = generic.beginning(document.body, kinds, measured, is_article=about.article)
+    node = generic.dominant(start, kinds, measured, is_article=about.article)
     one_text = about.article or about.product
     if one_text:
         generic.prune(node, kinds, measured)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html import special
@@ -62,9 +63,7 @@ _CHROME_TAGS = frozenset({"nav", "aside", "footer", "dialog"})
 _CHROME_ROLES = frozenset(
     {"navigation", "banner", "contentinfo", "search", "complementary", "dialog", "menu", "menubar", "alertdialog"}
 )
-_JUDGED = (
-    "div, section, aside, ul, ol, nav, header, footer, form, p, span, table, td, article, dialog, h2, h3, h4, a, li, dl"
-)
+_JUDGED = "nav, aside, footer, dialog, [role], div[class], div[id], section[class], ul[class], ul[id], ol[class], header[class], form[class], form[id], table[class], table[id], p[class], article[class], dl[class], span[class], h3[class], li[class]"
 _GUARD = 0.3
 _GUARD_OF_COMMENTS = 0.75
 _COMMENTS = re.compile(
@@ -136,15 +135,22 @@ def _is_chrome(node: LexborNode, size: Measure | None) -> bool:
     if tag in _CHROME_TAGS or (attributes.get("role") or "") in _CHROME_ROLES:
         return True
     named = _named(node)
-    if len(named) < 3:  # noqa: PLR2004 - no name
-        return False
-    if _SURE.search(named) or _COMMENTS.search(named):
+    sure, likely = _judged(named)
+    if sure:
         return not (_CONTENTS.search(named) and _leads_elsewhere(node))
-    if not _LIKELY.search(named) or size is None:
+    if not likely or size is None:
         return False
     if size.chars - size.linked > _A_WORD and node.css_first("h1"):
         return False
     return size.prose < _LITTLE_PROSE or size.linked > size.chars // 2
+
+
+@lru_cache(maxsize=20_000)
+def _judged(named: str) -> tuple[bool, bool]:
+    """Say whether names are surely, or likely, those of chrome; the same few names stand all over a site."""
+    if len(named) < 3:  # noqa: PLR2004 - no name
+        return False, False
+    return bool(_SURE.search(named) or _COMMENTS.search(named)), bool(_LIKELY.search(named))
 
 
 _CONTENTS = re.compile(r"(?:^|\s)(?:toc|table-?of-?contents)(?=\s|$)", re.IGNORECASE)
@@ -179,10 +185,8 @@ def chrome(body: LexborNode, kinds: dict[int, str]) -> list[str]:
     return names
 
 
-def dominant(start: LexborNode, kinds: dict[int, str], *, is_article: bool = False) -> tuple[LexborNode, Measured]:
+def dominant(start: LexborNode, kinds: dict[int, str], measured: Measured, *, is_article: bool = False) -> LexborNode:
     """Descend to the deepest node beside which no prose of weight stands; an article's node may lose more beside it."""
-    measured = Measured()
-    measured.take(start, kinds)
     lost = _LOST_BESIDE_ARTICLES if is_article else _LOST
     node = start
     while True:
@@ -192,7 +196,7 @@ def dominant(start: LexborNode, kinds: dict[int, str], *, is_article: bool = Fal
             if (size := measured.of.get(child.mem_id)) is not None and kinds.get(child.mem_id) != special.DROP
         ]
         if not sizes:
-            return node, measured
+            return node
         best, most = max(sizes, key=lambda pair: pair[1])
         total = sum(weight for _, weight in sizes)
         allowed = (
@@ -201,18 +205,16 @@ def dominant(start: LexborNode, kinds: dict[int, str], *, is_article: bool = Fal
             else lost
         )
         if best.tag in _LEAVES or most < (1 - allowed) * total or not most:
-            return node, measured
+            return node
         if not is_article and any(
             child is not best and weight > _A_LINE and child.css_first(_HEADINGS) for child, weight in sizes
         ):
-            return node, measured
+            return node
         node = best
 
 
-def beginning(body: LexborNode, kinds: dict[int, str], *, is_article: bool) -> LexborNode:
+def beginning(body: LexborNode, kinds: dict[int, str], measured: Measured, *, is_article: bool) -> LexborNode:
     """Return where the descent begins: the page's one `main`, an article's own element, else the body."""
-    measured = Measured()
-    measured.take(body, kinds)
 
     def weight(node: LexborNode) -> float:
         size = measured.of.get(node.mem_id)
