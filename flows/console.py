@@ -183,12 +183,9 @@ def _delivery(source: Mapping[str, Any], where: str) -> list[str]:
 def _would(would: Mapping[str, Any]) -> list[str]:
     """Return what a dry run found: the pages it would touch, how their text changes, and the calls it would take."""
     calls = would["calls"]
-    out = [
-        (
-            f"  Would       add {len(would['add'])}, change {len(would['change'])}, delete {len(would['delete'])} pages"
-            f" in {calls['total']} calls ({', '.join(f'{count} {key}' for key, count in calls.items() if key != 'total')})"
-        )
-    ]
+    kinds = ", ".join(f"{count} {key}" for key, count in calls.items() if key != "total")
+    touched = f"add {len(would['add'])}, change {len(would['change'])}, delete {len(would['delete'])} pages"
+    out = [f"  Would       {touched} in {calls['total']} calls ({kinds})"]
     out += [f"    + {safe(uri)}" for uri in would["add"][:MOST_ASKED]]
     out += [f"    … and {len(would['add']) - MOST_ASKED} more"] if len(would["add"]) > MOST_ASKED else []
     out += [f"    - {safe(page['uri'])}  ({safe(page['reason'])})" for page in would["delete"]]
