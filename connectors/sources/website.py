@@ -151,7 +151,7 @@ class Website:
 
     def _saw(self, resource: Resource) -> None:
         if resource.body and resource.media_type in {"text/html", "application/xhtml+xml", ""}:
-            self._traps.saw(resource.uri, resource.body)
+            self._traps.saw(resource.uri, resource.body, depth=resource.depth)
 
     async def _seed(self, crawl: Crawl) -> None:
         """Add what the sitemaps list, beside the crawl."""

@@ -41,6 +41,7 @@ WHY = {
     "trap-repeated-segment": "a segment of its path comes again and again",
     "trap-click-depth": "it lies at the end of a chain of links that does not end",
     "trap-query-variants": "too many addresses differ from it in their parameters only",
+    "trap-query-permutation": "the same parameters in another order were met before",
     "trap-session": "too many addresses differ from it in a random-looking parameter only",
     "trap-same-content": "pages like it differ in numbers only",
     "trap-host-pages": "its host has more addresses than one site may have",

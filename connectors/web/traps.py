@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 
 from connectors.web import urls
 
-_RANDOM = re.compile(r"(?=.*\d)(?=.*[a-z])[a-z0-9_-]{8,}|[0-9a-f]{16,}|\d{9,}", re.IGNORECASE)
-_TAGS_AND_DIGITS = re.compile(rb"<script.*?</script>|<[^>]*>|[\d\s]+", re.IGNORECASE | re.DOTALL)
+_RANDOM = re.compile(r"[0-9a-f-]{16,}|(?=(?:.*\d){4})[0-9a-z_-]{20,}", re.IGNORECASE)
+_SESSION_NAME = re.compile(
+    r"(?:php|asp|j|cf)?_?(?:sid|sess|session|sessionid|session_id|sessid|visit|visitid)", re.IGNORECASE
+)
+# Numbers, white space and the letters of hexadecimal tokens: what differs between the days of a calendar.
+_FLEETING = b"0123456789abcdefABCDEF \t\r\n"
 _MAX_PATHS = 50_000
 _SKETCHED = 64 * 1024
 _SKETCHES = 100
+_FEW = 2
+_MANY_PATHS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +29,15 @@ class TrapLimits:
         url_length: characters of an address (`trap-long-url`).
         path_depth: segments of a path (`trap-path-depth`).
         repeats: how often one segment may stand in a path (`trap-repeated-segment`).
-        click_depth: links away from the start, for chains such as calendars (`trap-click-depth`).
+        click_depth: links away from the start, for chains that do not end (`trap-click-depth`).
         variants: query variants of one path (`trap-query-variants`).
         faceted_variants: of those with three parameters or more (`trap-query-variants`).
-        random_variants: of those with a random-looking value: sessions (`trap-session`).
-        alike_from, alike: of addresses that differ in numbers and random names only, after the first ``alike_from``,
-            so many pages in a row whose text is the same but for its digits (`trap-same-content`).
+        session_variants: of those with a session's number: a parameter with such a name, or one whose random-looking
+            values come with many paths (`trap-session`).
+        alike_depth, alike_from, alike: of pages so many links away whose addresses differ in numbers only, after the
+            first ``alike_from``, so many in a row that are the same but for numbers and tokens: calendars
+            (`trap-same-content`).
+        maze_depth, maze_from, maze: the same for a maze, which grows in breadth and never gets deep.
         host_pages: addresses of one host (`trap-host-pages`).
         hosts: hosts of one domain (`trap-hosts`).
     """
@@ -36,12 +45,16 @@ class TrapLimits:
     url_length: int = urls.MAX_URL
     path_depth: int = 20
     repeats: int = 2
-    click_depth: int = 200
+    click_depth: int = 1_000
     variants: int = 1_000
     faceted_variants: int = 100
-    random_variants: int = 20
+    session_variants: int = 20
+    alike_depth: int = 20
     alike_from: int = 100
     alike: int = 50
+    maze_depth: int = 5
+    maze_from: int = 20_000
+    maze: int = 1_000
     host_pages: int = 2_000_000
     hosts: int = 1_000
 
@@ -76,6 +89,14 @@ def _varies(segment: str) -> bool:
 
 
 @dataclass(slots=True)
+class _Variants:
+    all: int = 0
+    faceted: int = 0
+    sessions: int = 0
+    orders: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class _Likeness:
     pages: int = 0
     row: int = 0
@@ -90,61 +111,86 @@ class Traps:
 
     def __init__(self, limits: TrapLimits | None = None) -> None:
         self.limits = limits or TrapLimits()
-        self._variants: OrderedDict[str, list[int]] = OrderedDict()
+        self._variants: OrderedDict[str, _Variants] = OrderedDict()
+        self._random_names: OrderedDict[str, set[int]] = OrderedDict()
         self._hosts: dict[str, int] = {}
         self._alike: OrderedDict[str, _Likeness] = OrderedDict()
+        self._endless: dict[str, int] = {}
 
     def refusal(self, uri: str, *, depth: int) -> str:
         """Return the rule that makes this address part of a trap; empty when none does."""
         return (
             shape_refusal(uri, depth=depth, limits=self.limits)
-            or self._likeness_refusal(uri)
+            or self._likeness_refusal(uri, depth)
             or self._query_refusal(uri)
             or self._host_refusal(uri)
         )
 
-    def saw(self, uri: str, body: bytes) -> None:
+    def saw(self, uri: str, body: bytes, *, depth: int) -> None:
         """Take note of an HTML page: a calendar's and a maze's are the same but for numbers."""
-        form = shape(uri)
-        if "#" not in form:
+        limits = self.limits
+        if depth <= limits.maze_depth or "#" not in (form := shape(uri)):
             return
-        likeness = self._alike.setdefault(form, _Likeness())
+        deep = depth > limits.alike_depth
+        key = f"{form} deep" if deep else form
+        likeness = self._alike.setdefault(key, _Likeness())
         if len(self._alike) > _MAX_PATHS:
             self._alike.popitem(last=False)
         likeness.pages += 1
-        if likeness.pages <= self.limits.alike_from:
+        if likeness.pages <= (limits.alike_from if deep else limits.maze_from):
             return
-        sketch = hash(_TAGS_AND_DIGITS.sub(b"", body[:_SKETCHED]))
+        sketch = hash(body[:_SKETCHED].translate(None, _FLEETING))
         likeness.row = likeness.row + 1 if sketch in likeness.sketches else 0  # twelve months make twelve sketches
         likeness.sketches[sketch] = None
         if len(likeness.sketches) > _SKETCHES:
             del likeness.sketches[next(iter(likeness.sketches))]
+        if likeness.row >= (limits.alike if deep else limits.maze):
+            self._endless[form] = limits.alike_depth if deep else limits.maze_depth
 
-    def _likeness_refusal(self, uri: str) -> str:
-        if not self._alike:
+    def _likeness_refusal(self, uri: str, depth: int) -> str:
+        if not self._endless or depth <= self.limits.maze_depth:
             return ""
-        likeness = self._alike.get(shape(uri))
-        return "trap-same-content" if likeness is not None and likeness.row >= self.limits.alike else ""
+        beyond = self._endless.get(shape(uri))
+        return "trap-same-content" if beyond is not None and depth > beyond else ""
 
     def _query_refusal(self, uri: str) -> str:
         path, question, query = uri.partition("?")
         if not question:
             return ""
         parts = query.split("&")
-        seen = self._variants.setdefault(path, [0, 0, 0])
+        seen = self._variants.setdefault(path, _Variants())
         self._variants.move_to_end(path)
         if len(self._variants) > _MAX_PATHS:
             self._variants.popitem(last=False)
-        if any(_RANDOM.fullmatch(part.partition("=")[2]) for part in parts):
-            seen[0] += 1
-            if seen[0] > self.limits.random_variants:
+        order = hash(tuple(sorted(parts)))
+        if order in seen.orders:
+            return "trap-query-permutation"
+        if len(seen.orders) < self.limits.variants:
+            seen.orders.add(order)
+        if any(self._is_session(part, path) for part in parts):
+            seen.sessions += 1
+            if seen.sessions > self.limits.session_variants:
                 return "trap-session"
-        if len(parts) > 2:  # noqa: PLR2004
-            seen[1] += 1
-            if seen[1] > self.limits.faceted_variants:
+        if len(parts) > _FEW:
+            seen.faceted += 1
+            if seen.faceted > self.limits.faceted_variants:
                 return "trap-query-variants"
-        seen[2] += 1
-        return "trap-query-variants" if seen[2] > self.limits.variants else ""
+        seen.all += 1
+        return "trap-query-variants" if seen.all > self.limits.variants else ""
+
+    def _is_session(self, part: str, path: str) -> bool:
+        """Say whether a parameter numbers a visit: an id names pages of one path, a session goes along everywhere."""
+        name, _, value = part.partition("=")
+        if _SESSION_NAME.fullmatch(name):
+            return True
+        if not _RANDOM.fullmatch(value):
+            return False
+        paths = self._random_names.setdefault(name, set())
+        if len(paths) < _MANY_PATHS:
+            paths.add(hash(path))
+        if len(self._random_names) > _MAX_PATHS:
+            self._random_names.popitem(last=False)
+        return len(paths) >= _MANY_PATHS
 
     def _host_refusal(self, uri: str) -> str:
         host = urls.host_of(uri)

@@ -215,7 +215,10 @@ async def test_every_trap_ends_with_its_rule_named(site, path):
     site.fallback = lambda asked: answer(asked) if asked.path.startswith(path) else Reply("", 404)
     counted = Counter(
         rules(
-            await crawl(site.url + path, limits=TrapLimits(click_depth=30, variants=40, faceted_variants=20))
+            await crawl(
+                site.url + path,
+                limits=TrapLimits(click_depth=30, variants=40, faceted_variants=20, maze_from=100, maze=20),
+            )
         ).values()
     )
     assert any(rule.startswith("trap-") for rule in counted), counted

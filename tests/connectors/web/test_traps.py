@@ -30,8 +30,8 @@ def test_the_shape_of_one_address_can_be_a_trap(path, rule):
 
 
 def test_a_chain_of_clicks_ends():
-    assert refusal("/x", depth=200) == ""
-    assert refusal("/x", depth=201) == "trap-click-depth"
+    assert refusal("/x", depth=1000) == ""
+    assert refusal("/x", depth=1001) == "trap-click-depth"
 
 
 def test_query_variants_of_one_path_are_capped():
@@ -47,10 +47,29 @@ def test_facets_are_capped_sooner():
     assert said == [""] * 3 + ["trap-query-variants"] * 2
 
 
-def test_random_values_are_sessions():
-    traps = Traps(TrapLimits(random_variants=2))
-    said = [traps.refusal(f"http://h/p?sid=a1b2c3d4e5f6{n}", depth=1) for n in range(4)]
+def test_a_sessions_number_ends_soon():
+    traps = Traps(TrapLimits(session_variants=2))
+    said = [traps.refusal(f"http://h/p?sid={n}", depth=1) for n in range(4)]
     assert said == ["", "", "trap-session", "trap-session"]
+
+
+def test_random_values_that_go_along_everywhere_are_sessions():
+    traps = Traps(TrapLimits(session_variants=3))
+    said = [traps.refusal(f"http://h/p{path}?x={visit:016x}", depth=1) for visit in range(8) for path in range(6)]
+    assert "trap-session" in said
+
+
+def test_pages_that_a_hash_names_are_pages():
+    traps = Traps(TrapLimits(session_variants=3))
+    assert not any(traps.refusal(f"http://h/page?id={n:032x}", depth=1) for n in range(500))
+    assert not any(traps.refusal(f"http://h/wiki?title=Release_notes_{n}", depth=1) for n in range(500))
+
+
+def test_parameters_in_another_order_are_the_same_page():
+    traps = Traps()
+    assert traps.refusal("http://h/p?a=1&b=2", depth=1) == ""
+    assert traps.refusal("http://h/p?b=2&a=1", depth=1) == "trap-query-permutation"
+    assert traps.refusal("http://h/p?b=1&a=2", depth=1) == ""
 
 
 def test_pages_of_a_host_and_hosts_of_a_domain_are_capped():
@@ -63,16 +82,33 @@ def test_pages_of_a_host_and_hosts_of_a_domain_are_capped():
 def test_pages_that_differ_in_numbers_only_end():
     traps = Traps(TrapLimits(alike_from=3, alike=4))
     for day in range(12):
-        traps.saw(f"http://h/cal/{day}", f"<p>Day <b>{day}</b> <a href='/cal/{day + 1}'>next</a>".encode())
-    assert traps.refusal("http://h/cal/99", depth=1) == "trap-same-content"
-    assert traps.refusal("http://h/guide", depth=1) == ""
+        body = f"<p>Day <b>{day}</b> <a href='/cal/{day + 1}'>next</a>"
+        traps.saw(f"http://h/cal/{day}", body.encode(), depth=21 + day)
+    assert traps.refusal("http://h/cal/99", depth=40) == "trap-same-content"
+    assert traps.refusal("http://h/cal/98", depth=3) == "", "what many pages name is no trap"
+    assert traps.refusal("http://h/guide", depth=40) == ""
+
+
+def test_a_maze_that_never_gets_deep_ends_too():
+    traps = Traps(TrapLimits(maze_from=50, maze=20))
+    for room in range(80):
+        traps.saw(f"http://h/room/{room}", f"<p>Room {room}".encode(), depth=6)
+    assert traps.refusal("http://h/room/x1", depth=7) == "trap-same-content"
+
+
+def test_a_list_of_numbered_pages_is_no_maze():
+    traps = Traps(TrapLimits(maze_from=5, maze=5, alike_from=5, alike=5))
+    for number in range(200):
+        traps.saw(f"http://h/page/{number}", f"<p>Page {number}".encode(), depth=2)
+    assert traps.refusal("http://h/page/201", depth=2) == ""
 
 
 def test_numbered_pages_with_different_text_go_on():
     traps = Traps(TrapLimits(alike_from=3, alike=4))
     for number in range(40):
-        traps.saw(f"http://h/post/{number}", f"<p>About {'abcdefghij'[number % 10] * (number + 1)}".encode())
-    assert traps.refusal("http://h/post/99", depth=1) == ""
+        body = f"<p>About {'ghijklmnop'[number % 10] * (number + 1)}"
+        traps.saw(f"http://h/post/{number}", body.encode(), depth=30)
+    assert traps.refusal("http://h/post/99", depth=30) == ""
 
 
 def test_a_shape_forgets_numbers_and_random_names():
@@ -83,5 +119,5 @@ def test_a_shape_forgets_numbers_and_random_names():
 @given(st.text(max_size=60), st.integers(0, 300))
 def test_any_address_gets_an_answer(path, depth):
     traps = Traps()
-    traps.saw(f"http://h/{path}", b"x")
+    traps.saw(f"http://h/{path}", b"x", depth=depth)
     assert isinstance(traps.refusal(f"http://h/{path}", depth=depth), str)
