@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from connectors.models import CleaningRules, Extracted, Resource
 
+COLUMNS = 16_384  # of the widest sheet that spreadsheets have
+
 
 def extract(resource: Resource, rules: CleaningRules, *, kind: str) -> Extracted:
     """Make pages of a text."""
@@ -72,6 +74,8 @@ def _table(text: str, delimiter: str) -> dict[str, Any]:
     if not rows:
         return {"markdown": ""}
     width = max(map(len, rows))
+    if width > COLUMNS:
+        raise UnreadableError("too-large", f"The table has {width:,} columns; the limit is {COLUMNS:,}.")
     lines = [_row(row, width) for row in rows]
     return {"markdown": "\n".join(chain(lines[:1], [_row(["---"] * width, width)], lines[1:])), "strategy": "table"}
 

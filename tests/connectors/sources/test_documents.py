@@ -10,7 +10,7 @@ import pytest
 from connectors.errors import UsageError
 from connectors.models import Due, Resource, Skipped
 from connectors.settings import DocumentsSource
-from connectors.sources.documents import Documents
+from connectors.sources.documents import Documents, LocalFiles, StillChangingError
 
 
 async def read(where, *, known=None, max_bytes=1_000_000, **options):
@@ -135,6 +135,29 @@ async def test_a_file_that_is_written_to_while_it_is_read_is_read_again_or_repor
             assert len(set(item.body)) <= 1, "a mixture of two versions"
         else:
             assert (item.rule, item.fault) == ("changing", True)
+
+
+def test_a_file_that_grows_under_the_reader_is_noticed(tmp_path):
+    path = tmp_path / "log.txt"
+    path.touch()
+    os.truncate(path, 300_000_000)  # sparse: long to read, no room on the disk
+    files = LocalFiles(tmp_path)
+    (entry,) = files.entries()
+    stop = threading.Event()
+
+    def append():
+        with path.open("ab", buffering=0) as file:
+            while not stop.wait(0.0005):
+                file.write(b"x")
+
+    writer = threading.Thread(target=append)
+    writer.start()
+    try:
+        with pytest.raises(StillChangingError):
+            files.read(entry)
+    finally:
+        stop.set()
+        writer.join()
 
 
 async def test_the_rest_is_named_when_the_limit_of_documents_is_reached(folder):
