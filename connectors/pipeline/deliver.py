@@ -374,9 +374,13 @@ class Delivery:
             async with slots:
                 await self.deliver(run, head.id)
 
-        async with asyncio.TaskGroup() as group:
-            for head in await self.cut(run, final=True):
-                group.create_task(one(head))
+        tasks = [asyncio.create_task(one(head)) for head in await self.cut(run, final=True)]
+        try:
+            await asyncio.gather(*tasks)  # and no TaskGroup: callers expect our errors, not groups of them
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _more_to_send(self, run: Run) -> bool:
         heads = await self.cut(run, final=True)

@@ -102,9 +102,7 @@ async def _run(order: dict, ledger, client) -> int:
         async with slots:
             await delivery.deliver(run, head.id)
 
-    async with asyncio.TaskGroup() as group:
-        for head in heads:
-            group.create_task(one(head))
+    await asyncio.gather(*(one(head) for head in heads))
     await delivery.change(run, complete=True)
     coverage = await delivery.verify(run)
     whole = coverage.verified + coverage.quarantined >= coverage.due

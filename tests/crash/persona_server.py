@@ -49,7 +49,7 @@ class Script:
     pieces: int = 0
     most: int = 0
     poison: str = ""
-    late_s: float = 0.03
+    late_s: float = 0.15
     drip_s: float = 0.4
     down_s: float = 0.08
     appears_s: float = 0.0

@@ -90,6 +90,7 @@ class Report:
     controls: dict = dataclasses.field(default_factory=dict)
     extra_calls: dict = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+    note: Callable[[Report], None] = lambda _: None
 
     def add(self, kind: str, verdict: Verdict) -> None:
         self.trials[kind] += 1
@@ -103,6 +104,7 @@ class Report:
         self.posts += verdict.posts
         if sum(self.trials.values()) % 100 == 0:
             print(f"{sum(self.trials.values())} trials, {len(self.bad)} bad", file=sys.stderr, flush=True)
+            self.note(self)
         if verdict.bad:
             self.bad.append(verdict)
             print(f"BAD {kind}: {verdict}", file=sys.stderr, flush=True)
@@ -131,7 +133,7 @@ class Report:
             "created twice on the way": self.created_twice,
             "foreign items touched": self.foreign,
             "stuck": self.stuck,
-            "extra store calls without kills": self.extra_calls,
+            "store calls without kills, by case": self.extra_calls,
             "controls that went red": self.controls,
             "a resending client": dict(self.naive),
             "seconds": round(self.seconds, 1),
@@ -271,7 +273,12 @@ class Proof:
 
 
 async def prove(
-    *, trials: int, random_kills: int, workers: int, minutes: float = 600, note: Callable[[Report], None] = print
+    *,
+    trials: int,
+    random_kills: int,
+    workers: int,
+    minutes: float = 600,
+    note: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Do everything; ``trials`` and ``minutes`` bound the kills at named places, ``trials`` the rest in proportion."""
     async with Proof(workers=workers) as proof:
@@ -282,6 +289,7 @@ async def _prove(
     proof: Proof, *, trials: int, random_kills: int, minutes: float, note: Callable[[Report], None]
 ) -> Report:
     began = time.monotonic()
+    proof.report.note = note
     chosen = cases()
     plans = await proof.plan(chosen)
     share = min(1.0, trials / len(plans))

@@ -39,7 +39,8 @@ def postgres():
             port = probe.getsockname()[1]
         data = folder / "data"
         _as_postgres(_BIN / "initdb", "-D", data, "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=20"
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+        options += " -c max_connections=20 -c fsync=off"
         _as_postgres(_BIN / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
         try:
             yield f"postgresql://ledger@127.0.0.1:{port}/postgres"
