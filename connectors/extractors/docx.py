@@ -73,7 +73,7 @@ class _Document:
                 self._paragraph(node)
             elif name == "tbl":
                 self.writer.table([[self._cell(cell) for cell in _cells(row)] for row in node.iter(f"{_W}tr")])
-            elif name in {"sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"} and not _is_contents(node):
+            elif name not in _SKIPPED and not _is_contents(node):  # a wrapper, known or not: its text is text
                 self._blocks(node)
 
     def _cell(self, cell: Any) -> str:
