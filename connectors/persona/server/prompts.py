@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 from connectors.persona.server.answer import ENOUGH
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PER_TOPIC = 3
 MAX_PROMPTS = 200
+AT_MOST_S = 25.0
 FOUND_AMONG = 3
 _NUMBER = re.compile(r"^(?:(?:chapter|appendix|part|kapitel|chapitre)[ \t]+)?(?:[0-9]+|[A-Z])(?:\.[0-9]+)*[.:)]*[ \t]+")
 _WAYS = (
@@ -42,8 +44,10 @@ def make_prompts(db: sqlite3.Connection, topics: Sequence[str], context: str = "
         context: what the site is; decides between pages that speak about a topic equally.
     """
     made: dict[str, tuple[str, str, int]] = {}
+    ends_at = time.monotonic() + AT_MOST_S
     for topic in topics:
-        if len(made) >= MAX_PROMPTS:
+        # Whoever asked waits: what is made by then is better than a time-out.
+        if len(made) >= MAX_PROMPTS or time.monotonic() > ends_at:
             break
         kept = 0
         for hit in _pages(db, topic, context):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ MAX_TERMS = 24
 CANDIDATES = 60
 # Tuned on 100 questions that the benchmark does not count (tests/benchmarks/retrieval).
 TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 4.0, 3.0, 1.0
+COMMON = 0.2
 NAMED, DEFINES, LISTS, BEGINS = 0.5, 0.5, 0.8, 1.0
 _LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")
 _NAME_LINE = re.compile(
@@ -89,7 +91,9 @@ def quoted(word: str) -> str:
 
 
 def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
-    singles = [quoted(term.word) for term in found]
+    # A word on most pages finds nothing by itself, and looking through them all takes the time.
+    least = COMMON * max(term.weight for term in found)
+    singles = [quoted(term.word) for term in found if term.weight >= least]
     # Neighbours in the question that are neighbours in the text count as a word of their own.
     pairs = [quoted(f"{one.word} {two.word}") for one, two in pairwise(found)]
     # A dotted name is a phrase; its last part is what pages about it say.
@@ -148,7 +152,7 @@ def _defined(found: Sequence[Term], said: str) -> float:
     weight = 0.0
     for term in found:
         name = folded(term.word)
-        if name in said and re.search(rf"^[\W_]*(?:[\w.]+[.:])?{re.escape(name)}{_DEFINITION}", said, re.MULTILINE):
+        if name in said and _definition(name).search(said):
             weight += term.weight
     return weight / total if total else 0.0
 
@@ -174,9 +178,20 @@ def _stands(start: str, said: str) -> bool:
     """Say whether a word of a text begins so; in scripts without spaces, whether it stands anywhere."""
     if start not in said:
         return False
-    return not start.isascii() or re.search(rf"(?<![^\W_]){re.escape(start)}", said) is not None
+    return not start.isascii() or _beginning(start).search(said) is not None
 
 
+@lru_cache(1024)
+def _beginning(start: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![^\W_]){re.escape(start)}")
+
+
+@lru_cache(1024)
+def _definition(name: str) -> re.Pattern[str]:
+    return re.compile(rf"^[\W_]*(?:[\w.]+[.:])?{re.escape(name)}{_DEFINITION}", re.MULTILINE)
+
+
+@lru_cache(4096)
 def stem(word: str) -> str:
     """Return the part of a word that its forms share, about as the index sees it."""
     word = folded(word)

@@ -166,6 +166,17 @@ def test_prompts_are_questions_that_lead_to_their_page(db):
         assert page_id in {hit.page_id for hit in hits}
 
 
+def test_a_question_that_leads_to_other_pages_is_no_prompt(tmp_path):
+    store = Store(tmp_path)
+    store.add_pages([page("guide", "Guide", "## Beta\n\nalpha alpha beta")])
+    with store.reading() as alone:
+        assert [prompt for prompt, *_ in make_prompts(alone, ["alpha beta"])] == ["What is Beta?"]
+    store.add_pages([page(f"beta{n}", "Beta", "## Beta\n\nBeta: beta beta") for n in range(4)])
+    with store.reading() as crowded:
+        assert make_prompts(crowded, ["alpha beta"]) == []
+    store.close()
+
+
 def test_prompts_are_in_the_language_of_the_page(db):
     (prompt, *_), *_ = make_prompts(db, ["Passwort"])
     assert prompt == "Was ist Passwort ändern?"
