@@ -15,6 +15,7 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _REL = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _LINK = re.compile(r'HYPERLINK\s+"([^"]+)"')
 _OFF = frozenset({"0", "false", "off", "none"})
+_TOO_SMALL = frozenset({"0", "1", "2"})  # half points
 _SKIPPED = frozenset({"del", "moveFrom", "commentRangeStart", "rPr", "pPr", "Fallback", "annotationRef"})
 
 
@@ -158,7 +159,7 @@ class _Document:
 
     def _run(self, run: Any, marks: Marks, link: str) -> str:
         properties = run.find(f"{_W}rPr")
-        if _on(properties, "vanish"):
+        if _on(properties, "vanish") or _value(properties, "sz") in _TOO_SMALL:
             return link
         style = self._styles.get(_value(properties, "rStyle"))
         fonts = properties.find(f"{_W}rFonts") if properties is not None else None

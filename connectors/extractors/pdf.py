@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PAGES = 5_000
 MARKS = 5_000
+UNSEEN = 1.5  # points: a line that is not higher is set to be found by machines, not by readers
 SCANNED = 12  # letters: a page with an image and fewer of them is a picture of text
 KEPT = 0.4
 LOST = 0.2  # of the words: then the other reading is taken
@@ -140,7 +141,9 @@ def _lines(text_page: Any) -> Iterator[Line]:
         bare = piece.strip()
         if bare:
             first = start + piece.index(bare)
-            yield _line(text_page, bare.replace("\ufffe", "\x02"), first, first + len(bare) - 1)
+            line = _line(text_page, bare.replace("\ufffe", "\x02"), first, first + len(bare) - 1)
+            if line.top - line.bottom > UNSEEN or line.top == line.bottom:
+                yield line
         start += len(piece) + 2
 
 

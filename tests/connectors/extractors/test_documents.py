@@ -336,6 +336,11 @@ def test_running_heads_and_page_numbers_are_not_text():
     assert re.findall("Of (\\w+) we write here", page.content) == list(words)
 
 
+def test_what_is_printed_too_small_to_be_seen_is_left_out():
+    (page,) = read(pdf("Words for readers) Tj 0 -50 Td /F 0.4 Tf (Words for machines"), "a.pdf").pages
+    assert page.content == "Words for readers"
+
+
 def test_a_locked_pdf_says_so():
     out = read((HERE / "locked.pdf").read_bytes(), "locked.pdf")
     assert (out.pages, out.problem) == ((), "encrypted")

@@ -41,7 +41,7 @@ def body_of(html):
 
 
 def test_deleted_hidden_and_moved_away_text_is_left_out():
-    hidden = r("hidden", "<w:vanish/>") + r("shown ", '<w:vanish w:val="0"/>')
+    hidden = r("hidden", "<w:vanish/>") + r("tiny", '<w:sz w:val="2"/>') + r("shown ", '<w:vanish w:val="0"/>')
     changed = "<w:del><w:r><w:delText>old</w:delText></w:r></w:del><w:ins>" + r("new") + "</w:ins>"
     moved = "<w:moveFrom>" + r("away") + "</w:moveFrom>"
     assert body_of(docx.to_html(word(p(hidden + changed + moved)))) == "<p>shown new</p>"
