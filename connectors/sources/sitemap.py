@@ -59,7 +59,7 @@ class Sitemap:
             raise UsageError(
                 f"{urls.redact(self._location)} cannot be read as a sitemap: {first.detail}; give a sitemap's address."
             )
-        crawl.seed(self._seed(crawl, first, listing))
+        crawl.seed(lambda: self._seed(crawl, first, listing))
         items = crawl.items()
         try:
             async for item in items:
@@ -77,7 +77,7 @@ class Sitemap:
         listed = first
         while listed is not None:
             if isinstance(listed, Skipped):
-                await crawl.emit(listed)
+                await crawl.report(listed)
             elif isinstance(listed, list):
                 await crawl.add(listed)
             listed = await anext(listing, None)

@@ -91,7 +91,7 @@ class Website:
             rules=Rules(belongs=self._belongs, refusal=self._refusal, saw=self._saw, max_pages=self._options.max_pages),
             answers=answers,
         )
-        crawl.seed(self._seed(crawl))
+        crawl.seed(lambda: self._seed(crawl))
         items = crawl.items()
         try:
             async for item in items:
@@ -166,7 +166,7 @@ class Website:
         }
         async for listed in self._sites.listed(locations):
             if isinstance(listed, Skipped):
-                await crawl.emit(listed)
+                await crawl.report(listed)
             else:
                 await crawl.add([found for found in listed if self._scope.contains(found.uri)])
 

@@ -112,14 +112,14 @@ class Crawl:
         finally:
             await self._stop()
 
-    def seed(self, work: Awaitable[None]) -> None:
+    def seed(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run something beside the crawl that adds to the frontier; the crawl is not done before it is."""
         self._seeding += 1
         self._spawn(self._seed(work))
 
-    async def _seed(self, work: Awaitable[None]) -> None:
+    async def _seed(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         finally:
             self._seeding -= 1
             self._changed.set()
@@ -131,9 +131,11 @@ class Crawl:
             self._changed.set()
         return new
 
-    async def emit(self, item: Skipped) -> None:
-        """Put an item out that never was in the frontier."""
-        await self._out.put(item)
+    async def report(self, item: Skipped) -> None:
+        """Let an address that is no page come out with this outcome, unless it comes out as a page anyway."""
+        self._answers[item.uri] = item
+        if not await self.add([Found(uri=item.uri, by="sitemap", depth=item.depth)]):
+            self._answers.pop(item.uri, None)
 
     async def learned(self, found: Sequence[Found]) -> None:
         """One Resource that came out is dealt with; these are the addresses it named."""
@@ -148,6 +150,7 @@ class Crawl:
         task = asyncio.ensure_future(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # one that is cancelled before it began
 
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         """A fault of ours or of the store ends the crawl loudly: it must never look complete."""
@@ -185,6 +188,11 @@ class Crawl:
             await self._changed.wait()
 
     async def _place(self, due: Due) -> None:
+        reported = self._answers.get(due.uri)
+        if isinstance(reported, Skipped):
+            del self._answers[due.uri]
+            await self._out.put(reported)
+            return
         rule = self._rules.refusal(due) or await self._over_the_most()
         if rule:
             await self._out.put(Skipped(uri=due.uri, rule=rule, depth=due.depth, detail=WHY.get(rule, "")))

@@ -377,6 +377,14 @@ async def test_a_sitemap_that_fails_is_told_because_its_pages_are_not_seen(site)
     assert not outcomes["/bad.xml"].fault
 
 
+async def test_a_broken_sitemap_that_pages_link_to_comes_out_once(site):
+    site.routes["/robots.txt"] = Reply("Sitemap: /map.xml", media_type="text/plain")
+    site.routes["/map.xml"] = Reply("", 500)
+    site.page("/", "/map.xml", "/a")
+    site.page("/a", "/map.xml")
+    assert set(rules(await crawl(site.url + "/"))) == {"/", "/a", "/map.xml"}
+
+
 async def test_gzipped_sitemaps_and_one_in_the_folder_are_found(site):
     import gzip
 
