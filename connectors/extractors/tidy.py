@@ -18,8 +18,10 @@ CLEANER_VERSION = 1
 
 _FENCE = re.compile(r"^\s*(?:>\s*)*(?:[-*+]\s+|\d+\.\s+)*(`{3,}|~{3,})")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
+_NO_WORD = re.compile(r"[\W_]+")
 _MARKUP = re.compile(r"\[\^?([^\]]*)\]\([^)]*\)|[*`\\]|^#+\s+")
-_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u180e\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SMUGGLED = re.compile("[\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f]")
+_INVISIBLE = re.compile("[\u200b\u2060\ufeff\u00ad\u180e]")
 _MOST_REMOVED = 0.5
 
 
@@ -29,8 +31,14 @@ def normal(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Drop characters that nobody sees: zero-width ones, soft hyphens, Unicode tags, controls."""
-    return _INVISIBLE.sub("", text) if not text.isascii() or "\x00" in text else text
+    """Drop characters that nobody sees: Unicode tags and controls everywhere, zero-width ones except in code."""
+    text = _SMUGGLED.sub("", text)
+    if text.isascii() or not _INVISIBLE.search(text):
+        return text
+    if "```" not in text:
+        return _INVISIBLE.sub("", text)
+    blocks = (block if "```" in block else _INVISIBLE.sub("", block) for block in split_blocks(text))
+    return "\n\n".join(blocks)
 
 
 def plain(text: str) -> str:
@@ -73,14 +81,25 @@ def hashes(content: str) -> tuple[int, ...]:
     return tuple(map(block_hash, split_blocks(content)))
 
 
+def squeezed(text: str) -> str:
+    """Return letters and digits only, caseless: what is left when markup and punctuation do not count."""
+    return _NO_WORD.sub("", text).casefold()
+
+
 def one_title(title: str, content: str) -> str:
-    """Return ``content`` under one h1 that is the title: the text's own where it agrees, other h1s one level down."""
+    """Return ``content`` under one h1 that is the title.
+
+    The text's own first heading becomes that h1 where it has the title's words (its links and code stay); any other
+    h1 goes one level down.
+    """
     blocks = split_blocks(content)
     first = _HEADING.match(blocks[0]) if blocks else None
-    if first and normal(plain(first.group(2))).casefold() == normal(title).casefold():
+    head = f"# {title}"
+    if first and "\n" not in blocks[0] and squeezed(plain(first.group(2))) == squeezed(title):
+        head = f"# {first.group(2)}"
         blocks = blocks[1:]
     demoted = [f"#{block}" if block.startswith("# ") else block for block in blocks]
-    return "\n\n".join([f"# {title}", *demoted])
+    return "\n\n".join([head, *demoted])
 
 
 def config_fingerprint(rules: CleaningRules) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _THIN_WORDS = 40
 _LONG_WORDS = 20_000
+_ENOUGH_TO_DETECT = 200
+_DETECTED_CHARS = 3000
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Python frames cost no C stack
 
@@ -54,13 +56,17 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
 
 def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said: Directions) -> Extracted:
     from connectors.extractors.html import metadata
-    from connectors.extractors.html.choose import choose
+    from connectors.extractors.html.choose import choose, visible_chars
     from connectors.extractors.html.markdown import TooDeepError
+    from connectors.extractors.html.suspicion import is_shell
 
     if said.noindex:
         return Extracted(detail="The page asks not to be kept (noindex).")
     try:
         about = metadata.read(document, hints=resource.hints)
+        visible = visible_chars(document.body)
+        if is_shell(document, visible) and not about.body:
+            return _nothing(document)
         choice = choose(document, rules, about)
         if choice is None or not choice.content.strip():
             return _nothing(document)
@@ -86,8 +92,17 @@ def word_count(text: str) -> int:
     return len(text.split()) + len(_CJK.findall(text))
 
 
+def _detected(content: str) -> str:
+    """Return the language of a text that declares none; empty where it is too short to say."""
+    if len(content) < _ENOUGH_TO_DETECT:
+        return ""
+    import py3langid  # it loads a model, and most pages declare their language
+
+    return str(py3langid.classify(content[:_DETECTED_CHARS])[0])
+
+
 def _page(document: Document, resource: Resource, rules: CleaningRules, about: About, choice: Choice) -> Page:
-    from connectors.extractors.html import metadata
+    from connectors.extractors.html import metadata, suspicion
 
     content = tidy.visible(choice.content).strip()
     title, titled = metadata.title_of(about, content, document.uri)
@@ -99,6 +114,7 @@ def _page(document: Document, resource: Resource, rules: CleaningRules, about: A
         flags.append("no-title")
     if document.decoded.mixed:
         flags.append(f"mixed-encoding: bytes that are no {document.decoded.encoding}")
+    flags.extend(suspicion.flags(document, content))
     if words > _LONG_WORDS:
         flags.append(f"very-long: {words} words")
     values = {
@@ -109,7 +125,8 @@ def _page(document: Document, resource: Resource, rules: CleaningRules, about: A
         "strategy": choice.strategy,
         "media_type": resource.media_type or "text/html",
     }
-    values.setdefault("language", rules.language)
+    if not values.get("language"):
+        values["language"] = rules.language or _detected(content)
     return Page(
         uri=document.uri,
         title=title,

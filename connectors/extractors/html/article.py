@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from connectors.extractors.tidy import split_blocks
+from connectors.extractors.html import special
+from connectors.extractors.tidy import plain, split_blocks, squeezed
 
 if TYPE_CHECKING:
     from connectors.extractors.html.document import Document
@@ -74,6 +75,14 @@ class Found:
     markdown: str
 
 
+def _seen(text: str, document: Document) -> str:
+    """Drop the blocks that stand in hidden elements: trafilatura reads them like any other."""
+    hidden = squeezed(" ".join(node.text(separator=" ") or "" for node in special.unseen(document.root)))
+    if not hidden:
+        return text
+    return "\n\n".join(block for block in split_blocks(text) if squeezed(plain(block)) not in hidden)
+
+
 def extract(document: Document, *, recall: bool = False) -> Found | None:
     """Return what trafilatura finds; None when it finds nothing. Its own errors are no reason to lose a page."""
     if len(document.decoded.text) > _MAX_CHARS:
@@ -91,4 +100,4 @@ def extract(document: Document, *, recall: bool = False) -> Found | None:
         )
     except Exception:  # noqa: BLE001 - whatever a hostile page does to it
         return None
-    return Found(markdown=text) if text else None
+    return Found(markdown=_seen(text, document)) if text else None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ENOUGH_CHARS = 200
 _LEAST_SHARE = 0.25
-_UNSEEN = "script, style, noscript, template, svg, select, textarea, [hidden]"
+_UNSEEN = "script, style, noscript, template, svg, select, textarea"
 _WORD = re.compile(r"[A-Za-z_][\w-]{3,}")
 _CHROME = (
     "body > header", "body > footer", "body > nav", "nav", "[role=navigation]", "[role=banner]", "[role=contentinfo]", "[role=search]",
@@ -52,8 +52,10 @@ class Choice:
 def visible_chars(node: LexborNode) -> int:
     """Return how many characters of text a reader sees below ``node``, white space not counted."""
     total = _letters(node)
-    for unseen in node.css(_UNSEEN):
-        total -= _letters(unseen)
+    for silent in node.css(_UNSEEN):
+        total -= _letters(silent)
+    for hidden in special.unseen(node):
+        total -= _letters(hidden)
     return max(total, 0)
 
 

@@ -18,7 +18,7 @@ _NOT_A_LANGUAGE = frozenset({
     "toolbar", "nohighlight", "box", "example", "snippet", "literal-block", "source", "code", "guess", "txt",
     "shiki", "group", "copy", "body", "line", "lines", "tabs", "area", "wrap", "view", "content", "hljs",
 })  # fmt: skip
-_SAME = {"python3": "python", "pycon3": "pycon", "ipython3": "python", "shell-session": "console", "js": "javascript"}
+_SAME = {"python3": "python", "pycon3": "pycon", "ipython3": "python", "shell-session": "console"}
 _BARE = re.compile(
     r"^(?:hljs\s+|prettyprint\s+|sourceCode\s+)([A-Za-z0-9+#]+)|^(rust|sh|bash|python|json|yaml|java|c|cpp|go|sql)(?:\s|$)"
 )

@@ -76,7 +76,9 @@ _A_LINE = 20
 _HEADINGS = "h1, h2, h3, h4"
 _LOST = 0.12
 _LOST_BESIDE_ARTICLES = 0.35
-_LEAVES = frozenset({"p", "pre", "ul", "ol", "dl", "table", "blockquote", "span", "font", "tbody", "li", "tr"})
+_LEAVES = frozenset(
+    {"p", "pre", "ul", "ol", "dl", "table", "blockquote", "span", "font", "tbody", "li", "tr", "details", "figure"}
+)
 
 
 @dataclass(slots=True)
@@ -204,7 +206,7 @@ def dominant(start: LexborNode, kinds: dict[int, str], measured: Measured, *, is
             if any(_alike(best, child) for child, weight in sizes if child is not best and weight > most / 10)
             else lost
         )
-        if best.tag in _LEAVES or most < (1 - allowed) * total or not most:
+        if best.tag in _LEAVES or best.mem_id in kinds or most < (1 - allowed) * total or not most:
             return node
         if not is_article and any(
             child is not best and weight > _A_LINE and child.css_first(_HEADINGS) for child, weight in sizes

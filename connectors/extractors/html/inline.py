@@ -133,7 +133,7 @@ def _linked(link: str, runs: list[Run]) -> str:
     for style, group in groupby(runs, key=lambda run: -1 if run.text == BREAK else run.style):
         text = "".join(run.text for run in group)
         if style == -1:
-            parts.append(" " if link else BREAK)
+            parts.append(" " if link else text)
             continue
         before, core, after = _apart(text)
         parts.append(f"{before}{_styled(core, style) if core else ''}{after}")

@@ -229,6 +229,8 @@ SYSTEMS: tuple[System, ...] = (
             "#docFooter",
             ".spirit-nav",
             "[summary*='Navigation']",
+            "body > header",
+            "body > footer",
             ".copyright-footer",
             "body > table:has(a[href$='libraries.htm'])",
         ),
@@ -250,7 +252,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="apache-manual",
-        detect="#page-header + #path, body#manual-page #page-content",
+        detect="#page-header ~ #page-content",
         container=("#page-content", "body"),
         drop=(
             "#page-header",

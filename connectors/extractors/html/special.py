@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html.inline import Run, destination
+from connectors.extractors.html.suspicion import hidden_by_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,14 +54,14 @@ KINDS: tuple[tuple[str, str], ...] = (
     (
         DROP,
         (
-            "[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab]), template, [aria-hidden=true]:not([role=tabpanel]), "
+            "template, [aria-hidden=true]:not([role=tabpanel]), "
             "a.headerlink, a.permalink, a.anchor:empty, a.anchor-link, a.header-anchor, a.hash-link, a.heading-link, a.anchorjs-link, a.self-link, "
             "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink], a.fn-backref, a.fn-backlink, "
             ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
             ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
             ".react-syntax-highlighter-line-number, td.lntd:first-child, .highlight .ln, "
             ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, .vp-code-group .tabs, .MathJax, "
-            ".mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only"
+            "div[class*=language-] > span.lang, .mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only"
         ),
     ),
 )
@@ -106,7 +107,8 @@ def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], l
             and not node.css_first("img[alt]")
         ):
             kinds[node.mem_id] = DROP
-    _drop_unseen(root, kinds)
+    for node in unseen(root):
+        kinds[node.mem_id] = DROP
     wrong = []
     for selector in drop:
         try:
@@ -117,20 +119,25 @@ def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], l
     return kinds, wrong
 
 
-def _drop_unseen(root: LexborNode, kinds: dict[int, str]) -> None:
-    """Drop what styles and attributes hide; what holds much of the page is shown by its scripts, and stays."""
-    hidden = [node for node in root.css("[style]") if _unseen(node.attributes.get("style") or "")]
-    for node in hidden:
-        if node.tag not in {"body", "html"}:
-            kinds[node.mem_id] = DROP
+def unseen(root: LexborNode) -> list[LexborNode]:
+    """Return the nodes that styles and attributes hide, without what holds much of the page: scripts show that later."""
+    candidates = [node for node in root.css("[style]") if _unseen(node.attributes.get("style") or "")]
+    candidates.extend(root.css("[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab])"))
     whole = 0
-    for node in [*hidden, *root.css("[hidden], [aria-hidden=true]")]:
-        size = len(node.text() or "")
-        if size > _SHOWN_LATER:
-            whole = whole or sum(len(part.text() or "") for part in root.css("p, li, td, pre"))
-            own = sum(len(part.text() or "") for part in node.css("p, li, td, pre"))
-            if own > whole // 5 and kinds.get(node.mem_id) == DROP:
-                del kinds[node.mem_id]
+    out = []
+    for node in candidates:
+        if node.tag in {"body", "html"}:
+            continue
+        if len(node.text() or "") > _SHOWN_LATER:
+            whole = whole or _text_chars(root)
+            if _text_chars(node) > whole // 5:
+                continue
+        out.append(node)
+    return out + hidden_by_sheet(root)
+
+
+def _text_chars(node: LexborNode) -> int:
+    return sum(len(part.text() or "") for part in node.css("p, li, td, pre"))
 
 
 _SHOWN_LATER = 500

@@ -1,0 +1,79 @@
+"""What a person should look at: text that speaks to a machine, and shells that show nothing without scripts."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+    from connectors.extractors.html.document import Document
+
+_KEYWORDS = ("instruction", "system prompt", "you are now", "as an ai", "language model", "disregard", "jailbreak")
+_INSTRUCTION = re.compile(
+    r"(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+|the\s+|your\s+)*(?:previous|prior|above|earlier|preceding|other|system)\s+"
+    r"(?:instructions?|prompts?|rules|messages|context)"
+    r"|(?:reveal|print|repeat|show)\s+(?:me\s+)?(?:your|the)\s+(?:system\s+)?(?:prompt|instructions)"
+    r"|you\s+are\s+now\s+(?:a|an|in|the)\b|(?:new|updated)\s+(?:system\s+)?instructions\s*:"
+    r"|(?:when|if)\s+(?:you\s+are\s+)?(?:an?\s+)?(?:ai|llm|language\s+model|assistant)s?\b[^.]{0,60}\b(?:must|should|always|say|tell|respond|answer)"
+    r"|(?:ai|llm)\s+(?:assistants?|agents?|models?)\s*[:,]\s*(?:please\s+)?(?:ignore|say|respond|tell|recommend|answer)"
+)
+_HIDING_RULE = re.compile(
+    r"([.#][A-Za-z_][\w-]*)\s*\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0\s*[;}!]"
+    r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|color\s*:\s*transparent)[^{}]*\}",
+    re.IGNORECASE,
+)
+_SMUGGLED = re.compile("[\U000e0020-\U000e007e]{4,}")
+_ROOTS = (
+    "#root, #app, #__next, #___gatsby, #__nuxt, app-root, #svelte, #main-app, #application, [data-reactroot], "
+    "#react-root, #q-app, #ember-app, [ng-app], [ng-version], #redoc, redoc, #swagger-ui, rapi-doc, elements-api"
+)
+_ASKS = re.compile(
+    r"(?:enable|turn on|activate|requires?|needs?|without|allow)\s+(?:\w+\s+){0,3}java\s?script"
+    r"|java\s?script\s+(?:\w+\s+){0,3}(?:required|disabled|enabled|turned off|not available)",
+    re.IGNORECASE,
+)
+_SHELL_CHARS = 250
+
+
+def speaks_to_machines(text: str) -> str:
+    """Return the first words that read like an instruction to a language model; empty when there are none."""
+    lower = text.lower()
+    if not any(keyword in lower for keyword in _KEYWORDS):
+        return ""
+    found = _INSTRUCTION.search(lower)
+    return " ".join(found.group().split())[:80] if found else ""
+
+
+def hidden_by_sheet(root: LexborNode) -> list[LexborNode]:
+    """Return the nodes that a rule of the page's own style sheet hides and that speak to a machine.
+
+    Scripts show much of what style sheets hide, so that hiding alone is no reason to leave text out.
+    """
+    out: list[LexborNode] = []
+    for sheet in root.css("style"):
+        for selector in set(_HIDING_RULE.findall((sheet.text() or "")[:200_000])):
+            out.extend(node for node in root.css(selector) if speaks_to_machines(node.text() or ""))
+    return out
+
+
+def flags(document: Document, content: str) -> list[str]:
+    """Return what reads like an instruction to a model: left out because nobody sees it, or visible and kept."""
+    out = []
+    if found := speaks_to_machines(content):
+        out.append(f"suspicious-text: it says {found!r}")
+    elif found := speaks_to_machines(document.decoded.text):
+        out.append(f"hidden-instructions: text that nobody sees says {found!r}; it was left out")
+    if _SMUGGLED.search(document.decoded.text):
+        out.append("hidden-instructions: invisible characters spell a text; they were left out")
+    return out
+
+
+def is_shell(document: Document, visible: int) -> bool:
+    """Say whether a page is an empty frame that scripts fill: hardly any text, and a sign that scripts write it."""
+    if visible > _SHELL_CHARS or document.root.css_first("script") is None:
+        return False
+    if visible == 0 or document.body.css_first(_ROOTS) is not None:
+        return True
+    return _ASKS.search(document.body.text(separator=" ") or "") is not None

@@ -1,0 +1,96 @@
+# ruff: noqa: E501 - pages are read by their lines
+from __future__ import annotations
+
+import pytest
+
+from connectors.models import CleaningRules
+
+PROSE = "".join(f"<p>Paragraph {n} says something that a reader wants to know about the product.</p>" for n in range(6))
+NAV = "<nav><ul>" + "".join(f'<li><a href="/p{n}">Navigation entry {n}</a></li>' for n in range(40)) + "</ul></nav>"
+
+PAGES = {
+    "sphinx": f'<div class="documentwrapper"><div class="body" role="main"><h1>T</h1>{PROSE}</div></div><div class="sphinxsidebar">chrome</div>',
+    "mkdocs": f'<div class="md-content"><article class="md-content__inner md-typeset"><a class="md-content__button">chrome</a><h1>T</h1>{PROSE}</article></div>',
+    "docusaurus": f'<div id="__docusaurus"><main><article><div class="theme-doc-markdown markdown"><h1>T</h1>{PROSE}</div>'
+    '<nav class="pagination-nav">chrome</nav></article></main></div>',
+    "vitepress": f'<div class="VPDoc"><main><div class="vp-doc"><h1>T</h1>{PROSE}</div></main><div class="VPDocFooter">chrome</div></div>',
+    "docbook": f'<div class="navheader">chrome</div><div class="chapter"><div class="titlepage"><h2>T</h2></div>{PROSE}</div><div class="navfooter">chrome</div>',
+    "mediawiki": f'<body class="mediawiki"><div id="mw-content-text"><div class="mw-parser-output"><div class="toc">chrome</div>{PROSE}</div></div>',
+    "stackexchange": f'<div id="question"><div class="s-prose js-post-body">{PROSE}</div></div><div class="s-prose js-post-body">{PROSE}</div><p>chrome</p>',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("system", PAGES)
+def test_a_known_system_gives_its_container_and_nothing_else(extract, system):
+    page = extract(f"<title>T</title>{NAV}{PAGES[system]}<footer>chrome</footer>").pages[0]
+    assert page.metadata["strategy"] == f"system:{system}"
+    assert "Paragraph 5" in page.content
+    assert "chrome" not in page.content
+    assert "Navigation entry" not in page.content
+    assert not page.weak
+
+
+def test_a_generator_names_itself(extract):
+    found = extract(f'<meta name=generator content="Docusaurus v3"><main><article>{PROSE}</article></main>')
+    assert found.report["strategy"] == "system:docusaurus"
+
+
+def test_a_container_that_keeps_too_little_loses(extract):
+    body = (
+        f'<div class="documentwrapper"><div class="body" role="main">Hi</div></div><article><h1>T</h1>{PROSE}</article>'
+    )
+    found = extract(body)
+    assert "Paragraph 5" in found.pages[0].content
+    assert found.report["candidates"][0]["strategy"] == "system:sphinx"
+
+
+def test_selectors_of_the_source_come_first(extract):
+    rules = CleaningRules(select=(".mine",), remove=(".gone",))
+    found = extract(
+        f"<main>{PROSE}</main><div class=mine><p>Only this.<b class=gone>Not this.</b></p></div>", rules=rules
+    )
+    assert found.pages[0].content == "Only this."
+    assert found.report["strategy"] == "select"
+
+
+def test_an_unknown_page_loses_what_names_itself_chrome(extract):
+    body = f"<header><a href=/>Home</a></header><div class='left-sidebar'>chrome</div><main><h1>T</h1>{PROSE}<div class='share-buttons'>chrome</div></main><footer>chrome</footer>"
+    page = extract(f"<title>T</title>{NAV}{body}").pages[0]
+    assert "chrome" not in page.content
+    assert "Paragraph 5" in page.content
+    assert not page.weak
+
+
+def test_content_without_a_container_is_weak(extract):
+    assert extract(f"<title>T</title><div id=x>{PROSE}</div>").pages[0].weak
+
+
+def test_a_chapter_about_sidebars_is_no_sidebar(extract):
+    body = f"<main><h1>T</h1>{PROSE}<section id=sidebar><h2>Sidebar</h2><p>How to make one.</p></section></main>"
+    assert "How to make one." in extract(body).pages[0].content
+
+
+def test_an_index_whose_links_are_its_content_stays(extract):
+    links = "".join(f'<li><a href="{n}.html">Chapter {n}</a></li>' for n in range(30))
+    page = extract(f"<main><h1>Contents</h1><ul>{links}</ul></main>").pages[0]
+    assert page.content.count("- [Chapter") == 30
+
+
+def test_an_article_loses_its_teasers_and_keeps_its_structure(extract):
+    teasers = "".join(
+        f'<div class="card"><a href="/n{n}">Another story {n} that you could read</a></div>' for n in range(8)
+    )
+    body = (
+        '<meta property="og:type" content="article"><article><h1>News</h1>'
+        f"{PROSE}<h2>Background</h2>{PROSE}<pre>code\n\n  stays</pre>{PROSE}<div>{teasers}</div></article>"
+    )
+    page = extract(body).pages[0]
+    assert "Another story" not in page.content
+    assert "```\ncode\n\n  stays\n```" in page.content
+    assert "## Background" in page.content
+
+
+def test_the_report_says_how_much_was_kept(extract):
+    report = extract(f"<main>{PROSE}</main>").report
+    assert report["kept_share"] > 0.9
+    assert report["why"]
