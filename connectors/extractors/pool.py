@@ -73,7 +73,7 @@ class CleanerPool:
     Args:
         workers: the most processes.
         max_memory: bytes that parsing may take in one process, beyond its libraries.
-        wall_s: seconds that one item may take.
+        wall_s: seconds that one item may take; a large one more (`wire.allowed_s`).
     """
 
     def __init__(self, workers: int = 0, max_memory: int = MAX_MEMORY, wall_s: float = WALL_S) -> None:
@@ -227,7 +227,7 @@ class _Child(asyncio.Protocol):
         self._transport.write(job.head)
         self._transport.write(job.body)
         if len(self.jobs) == 1:
-            self._set_clock(self.pool.wall_s)
+            self._set_clock(self._allowed_s())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -259,7 +259,7 @@ class _Child(asyncio.Protocol):
         except (wire.WireError, IndexError):
             self.kill("crash")
             return
-        self._set_clock(self.pool.wall_s if self.jobs else None)
+        self._set_clock(self._allowed_s() if self.jobs else None)
         if self.retiring and not self.jobs:
             self.hang_up()
         self.pool.answered(job, extracted)
@@ -267,6 +267,10 @@ class _Child(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._set_clock(None)
         self.pool.lost(self)
+
+    def _allowed_s(self) -> float:
+        """Return the seconds that the item in work may take."""
+        return wire.allowed_s(len(self.jobs[0].body) if self.jobs else 0, self.pool.wall_s)
 
     def _set_clock(self, seconds: float | None) -> None:
         if self._clock is not None:
@@ -307,9 +311,8 @@ class _Child(asyncio.Protocol):
     def verdict(self, code: int) -> Extracted:
         """Say what killed the item that was in work."""
         if self.killed == "time" or code == -signal.SIGXCPU:
-            return Extracted(
-                problem="killed-time", detail=f"Cleaning it took longer than {self.pool.wall_s:g} seconds."
-            )
+            told = f"Cleaning it took longer than {self._allowed_s():g} seconds."
+            return Extracted(problem="killed-time", detail=told)
         words = self.last_words()
         if any(word in words.encode() for word in _MEMORY_WORDS):
             return Extracted(problem="killed-memory", detail="Cleaning it took more memory than a cleaner may have.")

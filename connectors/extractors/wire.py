@@ -27,6 +27,11 @@ class WireError(ValueError):
     """A frame that is no honest answer."""
 
 
+def allowed_s(size: int, wall_s: float) -> float:
+    """Return the seconds that an item of ``size`` bytes may take: as much again for each megabyte, up to five times."""
+    return wall_s * min(5.0, 1 + size / 1024**2)
+
+
 def request(resource: Resource, rules: CleaningRules) -> tuple[bytes, bytes]:
     """Return the head of the frame that asks for ``resource`` to be cleaned, and its body."""
     body = resource.body or b""

@@ -33,7 +33,7 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
         wire_end.sendall(READY)
         served = 0
         while (asked := _next(incoming)) is not None:
-            confine.allow_cpu(wall_s)
+            confine.allow_cpu(wire.allowed_s(len(asked[1]), wall_s))
             extracted = work.drafted(*wire.read_request(*asked))
             served += 1
             wire_end.sendall(_answer(extracted, retiring=_worn(extracted, served, max_memory)))
