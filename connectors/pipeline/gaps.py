@@ -53,7 +53,15 @@ class ContentGap:
             "failed": f"its page {self.uri} failed: {self.rule}",
             "not-written": "no page of any source seems to be about it",
         }[self.standing]
-        return f"Asked {self.asked} times by {self.users}, {self.reason}: {where}. First wording: {self.questions[0]}"
+        times = "once" if self.asked == 1 else f"{self.asked} times"
+        people = "one person" if self.users == 1 else f"{self.users} people"
+        bad = {
+            "unanswered": "without an answer",
+            "objected": "and the answer was rejected",
+            "asked-again": "and again in other words",
+            "beside-the-point": "and answered beside the point",
+        }[self.reason]
+        return f"Asked {times} by {people}, {bad}: {where}. For example: {self.questions[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,15 @@ async def test_each_gap_says_where_its_page_is(state, persona):
     ]
 
 
+async def test_a_gap_tells_its_story_in_one_sentence(state, persona):
+    await ask(state, "Who repairs zeppelins?", "Who repairs zeppelins?")
+    (gap,) = (await find_content_gaps(persona=persona, state=state, submit=False)).gaps
+    assert gap.note() == (
+        "Asked 2 times by one person, without an answer: no page of any source seems to be about it."
+        " For example: Who repairs zeppelins?"
+    )
+
+
 async def test_a_gap_is_submitted_for_review_once(state, persona):
     await ask(state, "Who repairs zeppelins?")
     first = await find_content_gaps(persona=persona, state=state)
