@@ -189,7 +189,7 @@ class BoundedDecoder:
         if self.raw > self._max_bytes:
             raise TooLargeError("too-large", f"the body is larger than {self._max_bytes} bytes")
         for piece in self._through(chunk, 0):
-            self._count(piece)
+            self.decoded += len(piece)
             yield piece
 
     def finish(self) -> None:
@@ -212,13 +212,8 @@ class BoundedDecoder:
     def _pass(self, depth: int, size: int) -> None:
         """Count what one layer gave: an inner stream may be endless and decode to nothing."""
         self._passed[depth] += size
-        if self._passed[depth] > self._max_bytes:
-            rule = "decompression-bomb" if self._passed[depth] > self.raw * self._max_ratio else "too-large"
-            raise TooLargeError(rule, f"{self.raw} bytes inflate to more than {self._max_bytes}")
-
-    def _count(self, piece: bytes) -> None:
-        self.decoded += len(piece)
-        if self.decoded > _RATIO_FROM and self._layers and self.decoded > self.raw * self._max_ratio:
-            raise TooLargeError("decompression-bomb", f"{self.raw} bytes inflate to more than {self.decoded}")
-        if self.decoded > self._max_bytes:
+        passed = self._passed[depth]
+        if passed > _RATIO_FROM and passed > self.raw * self._max_ratio:
+            raise TooLargeError("decompression-bomb", f"{self.raw} bytes inflate to more than {passed}")
+        if passed > self._max_bytes:
             raise TooLargeError("too-large", f"the body is larger than {self._max_bytes} bytes")

@@ -59,3 +59,21 @@ def test_what_we_do_not_undo_is_refused(coding):
 
 def test_layers_are_undone_from_the_outside():
     assert layers_of("gzip, identity, BR") == ("br", "gzip")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_a_ratio_over_the_cap_is_a_bomb_before_the_cap_is_reached(coding):
+    with pytest.raises(TooLargeError) as caught:
+        decode(PACK[coding](bytes(8_000_000)), coding, 100, max_bytes=100_000_000)
+    assert caught.value.rule == "decompression-bomb"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_decoded_bytes_over_the_cap_are_too_large_whatever_the_ratio(coding):
+    import random
+
+    text = random.Random(1).randbytes(300_000).hex().encode()
+    assert decode(PACK[coding](text), coding, 5000, max_bytes=600_000) == text
+    with pytest.raises(TooLargeError) as caught:
+        decode(PACK[coding](text), coding, 5000, max_bytes=599_999)
+    assert caught.value.rule == "too-large"
