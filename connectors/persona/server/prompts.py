@@ -89,7 +89,7 @@ def _english(name: str) -> str:
     verb = next((verb for verb in _bases(first.lower()) if verb in _VERBS), "")
     if verb and rest and rest.split()[0].lower() not in {"and", "of", "or", "without"}:
         return f"How do I {verb} {rest}?"
-    if len(name.split()) > 3:  # noqa: PLR2004 - a phrase, not a term
+    if verb or len(name.split()) > 3:  # noqa: PLR2004 - a phrase, not a term
         return f"What should I know about {name}?"
     plural = re.search(r"[a-z]{2}[^su\Wi]s$", name) or re.search(r"(?:ses|xes|zes)$", name)
     return f"What {'are' if plural else 'is'} {name}?"
