@@ -33,6 +33,7 @@ def test_one_command_registers_everything_and_a_second_one_finds_it(local_prefec
     nightly = local_prefect.get("/deployments/name/sync-knowledge-base/nightly-sync")
     assert [one["schedule"]["cron"] for one in nightly["schedules"]] == ["0 2 * * *"]
     assert nightly["global_concurrency_limit"]["limit"] == 1
+    _until(lambda: _scheduled(local_prefect, nightly["id"]) > 0)
     automations = {one["name"] for one in local_prefect.post("/automations/filter")}
     assert len(automations) == 2
     assert "persona-credentials" in {one["slug"] for one in local_prefect.post("/block_types/filter")}
@@ -60,7 +61,9 @@ def test_the_form_is_filled_and_the_report_is_read_in_a_browser(local_prefect, s
     page.goto(f"{local_prefect.ui_url}/v2/artifacts/artifact/{report['id']}")
     page.get_by_text("What to do next").wait_for()
     shown = page.inner_text("body")
-    balance = re.search(r"(\d+) discovered = (\d+) fetched \+ (\d+) not modified \+ (\d+) skipped \+ (\d+) failed", shown)
+    balance = re.search(
+        r"(\d+) discovered = (\d+) fetched \+ (\d+) not modified \+ (\d+) skipped \+ (\d+) failed", shown
+    )
     assert balance, shown
     discovered, *parts = map(int, balance.groups())
     assert discovered == sum(parts)
@@ -125,12 +128,14 @@ def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_pr
     local_prefect.wait(run, "PAUSED")
     requests = site.requests
     page.goto(f"{local_prefect.ui_url}/v2/runs/flow-run/{run}")
-    page.get_by_role("button", name="Resume").first.click()
-    page.get_by_text("Decision").first.wait_for()
+    page.get_by_role("button", name="Open menu").first.click()
+    page.get_by_role("menuitem", name="Resume").click()
+    form = page.get_by_role("dialog").last
+    form.get_by_text("Waits for approval: 12 pages").wait_for()
     picture(page, "approval")
-    page.get_by_role("combobox").last.click()
+    form.get_by_role("button", name="Select").click()
     page.get_by_role("option", name="approve all").click()
-    page.get_by_role("button", name="Submit").or_(page.get_by_role("button", name="Resume")).last.click()
+    form.get_by_role("button", name="Resume").click()
     message = local_prefect.wait(run, "COMPLETED")
     assert "12 removed" in message
     assert site.requests == requests, "the resumed run crawled again"
@@ -167,6 +172,13 @@ def test_a_killed_run_is_marked_crashed_and_the_next_one_takes_its_work_up(local
     assert told.returncode == 0, told.stderr
     summary = json.loads(told.stdout)["sources"][0]
     assert summary["verified"] == 61
+
+
+def _scheduled(local_prefect, deployment: str) -> int:
+    wanted = {"type": {"any_": ["SCHEDULED"]}}
+    return len(
+        local_prefect.post("/flow_runs/filter", deployments={"id": {"any_": [deployment]}}, flow_runs={"state": wanted})
+    )
 
 
 def _until(condition, timeout_s: float = 60) -> None:
