@@ -121,3 +121,19 @@ async def test_a_silence_is_a_read_timeout(site):
     async with open_client([site.url], timeout_s=0.1) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.get(f"{site.url}/slow")
+
+
+async def test_a_socket_is_opened_for_decided_addresses_only():
+    """The last check: whatever a library makes of a host, the address it wants to dial was decided or is refused."""
+    import socket
+
+    from connectors.web.door import _socket_for
+
+    book = AddressBook(("http://127.0.0.1:8000",))
+    wanted = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 8000))
+    with pytest.raises(OSError, match="not decided"):
+        _socket_for(book, wanted)
+    await book.addresses("127.0.0.1", 8000)
+    _socket_for(book, wanted).close()
+    with pytest.raises(OSError, match="not decided"):
+        _socket_for(book, (*wanted[:4], ("127.0.0.1", 8001)))
