@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 RESOLVE_AGAIN_S = 300.0
 _MAX_HOSTS = 10_000
-_MAX_HEADER_LINE = 16 * 1024
-_MAX_HEADERS = 128
-_OUR_HEADERS = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 
 
 class GuardError(httpx.RequestError):
