@@ -311,19 +311,21 @@ class Bench:
                 break
         return await self.judge(case, order, verdict)
 
-    async def places(self, case: Case) -> dict[str, int]:
-        """Return how often an undisturbed run of a case comes by each place."""
+    async def survey(self, case: Case) -> tuple[dict[str, int], Verdict]:
+        """Run a case undisturbed: how often it comes by each place, and what is there in the end."""
         order = await self.prepare(case)
         counts = self.folder / "counts.json"
         met: Counter[str] = Counter()
+        verdict = Verdict(case.name, "")
+        code = None
         for _ in range(MOST_RUNS):
+            verdict.runs += 1
             code = await self.do(order | {"count": str(counts)})
             met |= Counter(json.loads(counts.read_text())) if counts.exists() else Counter()
             if code != INCOMPLETE:
                 break
-        assert code == DONE, (case.name, code, self.words())
-        self._tidy(order)
-        return dict(met)
+        verdict.stuck = code != DONE
+        return dict(met), await self.judge(case, order, verdict)
 
 
 def _state_of(pid: int) -> str:

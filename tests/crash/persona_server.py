@@ -200,7 +200,7 @@ class Server:
         pages = body["pages"]
         if fault in {"429", "503 retry"}:
             return int(fault[:3]), {"status": "error", "message": "later"}, {"Retry-After": "0"}
-        if (self.script.most and len(pages) > self.script.most) or fault == "413":
+        if (self.script.most and len(pages) > self.script.most) or (fault == "413" and len(pages) > 1):
             return 413, {"status": "error", "message": "too many pages"}, {}
         if self.script.poison and any(self.script.poison in page["content"] for page in pages):
             return 422, {"status": "error", "message": "a page holds poison"}, {}

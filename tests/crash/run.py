@@ -174,10 +174,9 @@ class Proof:
         plans: list[tuple[Case, str]] = []
 
         async def look(bench: Bench, case: Case) -> None:
-            met = await bench.places(case)
+            met, undisturbed = await bench.survey(case)
             self.report.places |= met.keys()
             plans.extend((case, f"{place}:{number + 1}") for place, times in met.items() for number in range(times))
-            undisturbed = await bench.trial(case)
             self.report.add("no kill", undisturbed)
             self.report.extra_calls[case.name] = undisturbed.posts
 
@@ -297,12 +296,12 @@ async def _prove(
     chosen_plans = proof.dice.sample(plans, min(trials, len(plans)))
     for phase, work in {
         "controls": proof.controls(),
-        "pairs": proof.pairs(plans, round(500 * share)),
         "clocks": proof.clocks(plans, round(100 * share)),
         "takeovers": proof.takeovers(plans, round(60 * share)),
         "disks": proof.disks(max(3, round(40 * share))),
         "random kills": proof.random_kills([c for c in chosen if not c.twice], random_kills),
         "a resending client": proof.naive(chosen),
+        "pairs": proof.pairs(plans, round(500 * share)),
         "kills at every place": proof.kills(chosen_plans, until=began + minutes * 60),
     }.items():
         print(f"{time.monotonic() - began:6.0f} s: {phase}", file=sys.stderr, flush=True)

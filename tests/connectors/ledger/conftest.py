@@ -1,73 +1,20 @@
-"""A ledger on each database: SQLite in a file, PostgreSQL as a real server of its own."""
+"""A ledger on each database."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-import uuid
+import sys
 from pathlib import Path
 
 import pytest
 
 from connectors.ledger import open_ledger
 
-_BIN = Path("/usr/lib/postgresql/15/bin")
-
-
-def _as_postgres(*command: object) -> None:
-    """Run a command as a user that PostgreSQL accepts; it refuses root."""
-    user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
-    options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
-    subprocess.run([str(part) for part in command], check=True, capture_output=True, timeout=60, **options)
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    if not (_BIN / "initdb").exists():
-        pytest.skip("PostgreSQL 15 is not installed (apt-get install postgresql-15)")
-    pytest.importorskip("pg8000", reason="the extra `postgres` is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    try:
-        if os.getuid() == 0:
-            shutil.chown(folder, "postgres", "postgres")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        data = folder / "data"
-        _as_postgres(_BIN / "initdb", "-D", data, "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-        options += " -c max_connections=20 -c fsync=off"
-        _as_postgres(_BIN / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
-        try:
-            yield f"postgresql://ledger@127.0.0.1:{port}/postgres"
-        finally:
-            _as_postgres(_BIN / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(request, tmp_path):
-    """Return the address of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-    server = request.getfixturevalue("postgres")
-    from sqlalchemy import create_engine
-
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(server.replace("postgresql://", "postgresql+pg8000://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
-    return server.rpartition("/")[0] + "/" + name
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from databases import ledger_url, postgres  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-async def ledger(ledger_url):
+async def ledger(ledger_url):  # noqa: F811 - pytest's way
     async with open_ledger(ledger_url) as opened:
         yield opened
 

@@ -20,6 +20,8 @@ from connectors.pipeline.deliver import Delivery
 from connectors.settings import DeliveryOptions
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "crash"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from databases import new_database, postgres  # noqa: F401 - a fixture
 from persona_server import EDIT_FAULTS, POST_FAULTS, READ_FAULTS, Script, Server
 
 SETTLE_S = 0.25
@@ -101,9 +103,10 @@ def pieces_of(server, pages):
 PAGES = {f"p{number}": f"text {number}" for number in range(7)}
 
 
-@pytest.fixture
-async def rig(tmp_path):
-    async with Server() as server, open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite3'}") as ledger:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+async def rig(request, tmp_path):
+    url = new_database(request, tmp_path)
+    async with Server() as server, open_ledger(url) as ledger:
         made = Rig(ledger, server)
         yield made
         await made.client.close()
