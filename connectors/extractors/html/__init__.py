@@ -67,7 +67,7 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
         visible = visible_chars(document.body)
         if is_shell(document, visible) and not about.body:
             return _nothing(document)
-        choice = choose(document, rules, about)
+        choice = choose(document, rules, about, visible=visible)
         if choice is None or not choice.content.strip():
             return _nothing(document)
         return Extracted(

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 _ENOUGH_CHARS = 200
 _LEAST_SHARE = 0.25
-_UNSEEN = "script, style, noscript, template, svg, select, textarea"
+_BESIDE = 0.35
+_REQUEST_CHARS = 600
+_UNSEEN = "script, style, template, svg, select, textarea"
 _WORD = re.compile(r"[A-Za-z_][\w-]{3,}")
 _CHROME = (
     "body > header", "body > footer", "body > nav", "nav", "[role=navigation]", "[role=banner]", "[role=contentinfo]", "[role=search]",
@@ -51,12 +53,10 @@ class Choice:
 
 def visible_chars(node: LexborNode) -> int:
     """Return how many characters of text a reader sees below ``node``, white space not counted."""
-    total = _letters(node)
-    for silent in node.css(_UNSEEN):
-        total -= _letters(silent)
-    for hidden in special.unseen(node):
-        total -= _letters(hidden)
-    return max(total, 0)
+    # What a page shows to those without scripts counts when it is more than a request to turn them on.
+    silent = [part for part in node.css("noscript") if _letters(part) < _REQUEST_CHARS]
+    unseen = _outermost([*node.css(_UNSEEN), *silent, *special.unseen(node)])
+    return max(_letters(node) - sum(map(_letters, unseen)), 0)
 
 
 def _letters(node: LexborNode) -> int:
@@ -146,18 +146,26 @@ def _chars(markdown: str) -> int:
     return len("".join(re.sub(r"\]\([^)\s]*\)", "", markdown).split()))
 
 
-def choose(document: Document, rules: CleaningRules, about: About) -> Choice | None:
+def choose(document: Document, rules: CleaningRules, about: About, *, visible: int) -> Choice | None:
     """Return the page's content by the strongest evidence that keeps enough of what a reader sees; None without any."""
-    visible = visible_chars(document.body) or 1
+    visible = max(visible, 1)
     tried: list[Choice] = []
-    for choice in _candidates(document, rules, about):
-        kept = _chars(choice.content)
-        tried.append(replace(choice, share=min(kept / visible, 1.0)))
-        if kept and (choice.strategy == "select" or kept >= _ENOUGH_CHARS or kept >= _LEAST_SHARE * visible):
+    best: Choice | None = None
+    for candidate in _candidates(document, rules, about):
+        kept = _chars(candidate.content)
+        choice = replace(candidate, share=min(kept / visible, 1.0))
+        tried.append(choice)
+        if kept and (choice.strategy == "select" or kept >= _LEAST_SHARE * visible):
+            # A part that its system marks beats a larger one that only names suggest.
+            best = choice if best is None or best.share < _BESIDE * choice.share else best
             break
-    best = max(
-        tried, key=lambda choice: (choice is tried[-1] and choice.share >= _LEAST_SHARE, choice.share), default=None
-    )
+        if best is None and kept >= _ENOUGH_CHARS and choice.strategy.startswith("system:"):
+            best = choice
+        elif choice.strategy in {"semantic", "generic"} and kept >= _ENOUGH_CHARS:
+            best = choice if best is None or best.share < _BESIDE * choice.share else best
+            break
+    if best is None:
+        best = max(tried, key=lambda choice: choice.share, default=None)
     if best is None or not best.content:
         return None
     shares = [{"strategy": choice.strategy, "why": choice.why, "share": round(choice.share, 3)} for choice in tried]

@@ -317,11 +317,12 @@ def read(document: Document, *, hints: Hints) -> About:
     if not modified and hints.modified:
         modified, modified_source = hints.modified, "source"
     kinds = frozenset(kind for thing in found for kind in structured.types(thing))
+    kind = meta.get("og:type", "").lower()
     is_article = (
-        bool(articles)
-        or meta.get("og:type", "").lower() in {"article", "blog", "news"}
+        kind in {"article", "blog", "news"}
         or "article:published_time" in meta
-        or document.root.css_first(_ARTICLE_SIGNS) is not None
+        or (0 < len(articles) <= _FEW and not kinds & _LISTS)
+        or 0 < len(document.root.css(_ARTICLE_SIGNS)) <= _FEW
     )
     return About(
         title=title or hints.title,
@@ -342,6 +343,7 @@ def read(document: Document, *, hints: Hints) -> About:
     )
 
 
+_LISTS = frozenset({"CollectionPage", "SearchResultsPage", "ProductCollection", "OfferCatalog"})
 _ARTICLE_SIGNS = "[itemtype*='schema.org/NewsArticle'], [itemtype*='schema.org/BlogPosting'], [itemprop=datePublished], body.single-post"
 _SHOP = "[itemtype*='schema.org/Product'], form[action*='/cart/add'], [name=add-to-cart], .add-to-cart, #add-to-cart, .product-form, .single_add_to_cart_button, [data-product-id] [type=submit]"
 

@@ -467,7 +467,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="zendesk",
-        detect="link[href*='zdassets.com'], script[src*='zdassets.com'], .article-body[itemprop=articleBody], .hc-multibrand, [data-article-id] .article-body",
+        detect="link[href*='zdassets.com'], script[src*='zdassets.com'], #hc-container, .hc-multibrand, body.community-enabled .article-body",
         container=("article.article", ".article-container article", ".article__body", ".article-body", "main"),
         drop=(
             ".article-votes",
@@ -545,6 +545,13 @@ SYSTEMS: tuple[System, ...] = (
             ".post-likes",
             "span.mention-count",
         ),
+        kind="forum",
+    ),
+    System(
+        name="flarum",
+        detect="#flarum-content",
+        container=(".PostStream .Post-body", "#flarum-content"),
+        drop=(".PostMention", ".item-like"),
         kind="forum",
     ),
     System(
