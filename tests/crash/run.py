@@ -281,11 +281,11 @@ async def prove(
 ) -> Report:
     """Do everything; ``trials`` and ``minutes`` bound the kills at named places, ``trials`` the rest in proportion."""
     async with Proof(workers=workers) as proof:
-        return await _prove(proof, trials=trials, random_kills=random_kills, minutes=minutes, note=note)
+        return await _prove(proof, trials=trials, random_kills=random_kills, pairs=pairs, minutes=minutes, note=note)
 
 
 async def _prove(
-    proof: Proof, *, trials: int, random_kills: int, minutes: float, note: Callable[[Report], None]
+    proof: Proof, *, trials: int, random_kills: int, pairs: int, minutes: float, note: Callable[[Report], None]
 ) -> Report:
     began = time.monotonic()
     proof.report.note = note
@@ -301,7 +301,7 @@ async def _prove(
         "disks": proof.disks(max(3, round(40 * share))),
         "random kills": proof.random_kills([c for c in chosen if not c.twice], random_kills),
         "a resending client": proof.naive(chosen),
-        "pairs": proof.pairs(plans, round(500 * share)),
+        "pairs": proof.pairs(plans, pairs),
         "kills at every place": proof.kills(chosen_plans, until=began + minutes * 60),
     }.items():
         print(f"{time.monotonic() - began:6.0f} s: {phase}", file=sys.stderr, flush=True)
@@ -316,6 +316,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10**9)
     parser.add_argument("--random", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=500)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=600)
     parser.add_argument("--json", type=Path)
@@ -329,6 +330,7 @@ def main() -> int:
         prove(
             trials=options.trials,
             random_kills=options.random,
+            pairs=options.pairs,
             workers=options.workers,
             minutes=options.minutes,
             note=note,
