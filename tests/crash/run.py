@@ -275,6 +275,7 @@ async def prove(
     *,
     trials: int,
     random_kills: int,
+    pairs: int,
     workers: int,
     minutes: float = 600,
     note: Callable[[Report], None] = lambda _: None,
