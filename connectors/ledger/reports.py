@@ -12,7 +12,7 @@ from connectors.ledger import lease
 from connectors.ledger.pack import dump, from_ms, plain, unpack_blocks, unpack_text, uri_hash
 from connectors.ledger.runs import holder_of
 from connectors.ledger.schema import batches, findings, pages, prompts, resources, runs, sources, versions, visits
-from connectors.ledger.values import BatchRow, Counts, Failure, PageRow, RunRow, SourceStatus, Visit
+from connectors.ledger.values import BatchRow, Counts, Failure, Met, PageRow, RunRow, SourceStatus, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -292,3 +292,21 @@ def keep_findings(connection: Connection, run: Run, found: Sequence[tuple[str, s
     ]
     if rows:
         connection.execute(insert(findings), rows)
+
+
+def met(connection: Connection, *, destination: str) -> list[Met]:
+    """Return every address that the last crawl of each source met, with its page's title where there is one."""
+    crawled = runs.c.id.in_(select(visits.c.run_id).distinct())
+    last = select(func.max(runs.c.id)).join(sources, sources.c.id == runs.c.source_id)
+    last = last.where(sources.c.destination == destination, crawled).group_by(runs.c.source_id)
+    query = (
+        select(visits.c.uri, visits.c.outcome, visits.c.rule, pages.c.title, sources.c.name)
+        .join(runs, runs.c.id == visits.c.run_id)
+        .join(sources, sources.c.id == runs.c.source_id)
+        .outerjoin(pages, and_(pages.c.hash == visits.c.hash, pages.c.source_id == sources.c.id))
+        .where(visits.c.run_id.in_(last))
+    )
+    return [
+        Met(uri=uri, title=title or "", outcome=outcome or "", rule=rule or "", source=name)
+        for uri, outcome, rule, title, name in connection.execute(query)
+    ]

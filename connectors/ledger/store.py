@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Counts,
         Failure,
         Held,
+        Met,
         PageRow,
         Purpose,
         Run,
@@ -282,6 +283,10 @@ class Ledger:
     async def unquarantine(self, run: Run, which: str) -> int:
         """Take pages (a URI, the source's name or ``all``) out of quarantine; they are due again."""
         return await self._write(run, partial(pages.unquarantine, run=run, which=which))
+
+    async def met(self, destination: str) -> list[Met]:
+        """Return every address that the last crawl of each source met."""
+        return await self._read(partial(reports.met, destination=destination))
 
     async def rewritten(self, run: Run) -> list[tuple[str, str, str]]:
         """Return address, delivered text and new text of each page that this run found changed."""

@@ -246,3 +246,14 @@ class SourceStatus:
     versions: Mapping[str, int]
     batches: Mapping[str, int]
     last_run: RunRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """An address that a source's last crawl met, and what became of it."""
+
+    uri: str
+    title: str
+    outcome: str
+    rule: str
+    source: str

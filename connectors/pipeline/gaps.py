@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from connectors.enrich import gaps
@@ -14,8 +13,6 @@ from connectors.pipeline import parts, records
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from sqlalchemy import Connection
 
     from connectors.ledger import Ledger
     from connectors.persona.client import PersonaClient
@@ -157,34 +154,13 @@ def _print(gap: ContentGap) -> str:
 async def _sightings(state: StateSettings, destination: str) -> Sequence[gaps.Sighting]:
     from connectors.ledger import open_ledger
 
-    url = state.ledger_url()
     if state.ledger is None and not (state.folder() / "ledger.sqlite3").exists():
         return ()
-    ledger: Ledger = open_ledger(url)
+    ledger: Ledger = open_ledger(state.ledger_url())
     try:
-        return await ledger._read(partial(_seen, destination=destination))  # noqa: SLF001 - a read-only report
+        return [
+            gaps.Sighting(uri=met.uri, title=met.title, outcome=met.outcome, rule=met.rule, source=met.source)
+            for met in await ledger.met(destination)
+        ]
     finally:
         await ledger.close()
-
-
-def _seen(connection: Connection, *, destination: str) -> list[gaps.Sighting]:
-    """Return every address of the last run of each source, with its page's title where there is one."""
-    from sqlalchemy import and_, func, select
-
-    from connectors.ledger.schema import pages, runs, sources, visits
-
-    last = select(func.max(runs.c.id)).join(sources, sources.c.id == runs.c.source_id)
-    last = last.where(sources.c.destination == destination, runs.c.id.in_(select(visits.c.run_id).distinct())).group_by(
-        runs.c.source_id
-    )
-    query = (
-        select(visits.c.uri, visits.c.outcome, visits.c.rule, pages.c.title, sources.c.name)
-        .join(runs, runs.c.id == visits.c.run_id)
-        .join(sources, sources.c.id == runs.c.source_id)
-        .outerjoin(pages, and_(pages.c.hash == visits.c.hash, pages.c.source_id == sources.c.id))
-        .where(visits.c.run_id.in_(last))
-    )
-    return [
-        gaps.Sighting(uri=uri, title=title or "", outcome=outcome or "", rule=rule or "", source=name)
-        for uri, outcome, rule, title, name in connection.execute(query)
-    ]
