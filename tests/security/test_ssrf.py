@@ -26,13 +26,25 @@ from connectors.web.guard import AddressBook, open_client
 ASKED = {"/robots.txt", "/sitemap.xml"}
 
 
+OPEN: list[Fetcher] = []
+
+
+@pytest.fixture(autouse=True)
+async def _closed():
+    yield
+    while OPEN:
+        await OPEN.pop().aclose()
+
+
 def fetcher_for(site, resolver) -> Fetcher:
-    return Fetcher(
+    made = Fetcher(
         user_agent="persona-ingest/0",
         allowed=(site.url,),
         resolver=resolver,
         limits=Limits(attempts=1, connect_s=2, idle_s=2, whole_s=4),
     )
+    OPEN.append(made)
+    return made
 
 
 def nothing_reached(site, canary, dials) -> None:

@@ -46,14 +46,16 @@ async def crawl(start: str, *, store=None, limits=None, fetch_limits=None, **opt
     )
     outcomes: dict[str, object] = {}
     times: Counter[str] = Counter()
-    async for item in source.read():
-        times[item.uri] += 1
-        outcomes[urls.target_of(item.uri)] = item
-        if isinstance(item, Resource):
-            found = HREF.findall(item.body or b"") if item.media_type == "text/html" else ()
-            links = (urls.normalise(link.decode(), item.uri) for link in found)
-            await source.learn(item, tuple(dict.fromkeys(link for link in links if link)))
-    await fetcher.aclose()
+    try:
+        async for item in source.read():
+            times[item.uri] += 1
+            outcomes[urls.target_of(item.uri)] = item
+            if isinstance(item, Resource):
+                found = HREF.findall(item.body or b"") if item.media_type == "text/html" else ()
+                links = (urls.normalise(link.decode(), item.uri) for link in found)
+                await source.learn(item, tuple(dict.fromkeys(link for link in links if link)))
+    finally:
+        await fetcher.aclose()
     assert set(times.values()) <= {1}, "each URI comes out exactly once"
     return outcomes
 
