@@ -12,7 +12,7 @@ import struct
 import sys
 from pathlib import Path
 
-MAX_FILE = 64 * 1024**2  # libraries unpack their models into temporary files
+MAX_FILE = 512 * 1024**2  # py3langid unpacks its model into a temporary file
 MAX_OPEN = 64
 NICENESS = 5
 _PR_SET_PDEATHSIG = 1
