@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from prefect.context import FlowRunContext
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
 from prefect.logging import get_run_logger
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from connectors.settings import PersonaSettings
 
 WAITS_AT_MOST_S = 7 * 24 * 3600
+_KEY = "approval-of-run-"
 
 
 class Decision(StrEnum):
@@ -57,13 +59,20 @@ async def waiting(names: Sequence[str], *, state: StateSettings) -> list[dict[st
     ]
 
 
+def asked_before() -> set[int]:
+    """Return the runs that this flow run was suspended for already; empty unless it was resumed."""
+    context = FlowRunContext.get()
+    keys = (context.flow_run.empirical_policy.pause_keys if context and context.flow_run else None) or set()
+    return {int(key.removeprefix(_KEY)) for key in keys if key.startswith(_KEY)}
+
+
 async def ask_and_carry_out(asked: dict[str, Any], *, persona: PersonaSettings) -> str:
     """Suspend the flow run until a person has decided, then do exactly that; returns what was done, in words.
 
     The worker's slot is free meanwhile. The flow starts again from its top when it is resumed.
     """
     form = Approval.with_initial_data(description=approval_request(asked))
-    key = f"approval-of-run-{asked['run']}"
+    key = f"{_KEY}{asked['run']}"
     said: Any = await asuspend_flow_run(wait_for_input=form, timeout=WAITS_AT_MOST_S, key=key)
     words = await _carry_out(asked, Decision(said.decision), list(said.addresses), persona=persona)
     get_run_logger().info("%s", words)

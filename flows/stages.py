@@ -276,6 +276,9 @@ def verdict(summary: dict[str, Any]) -> State[Any]:
         pages = summary["pages"]
         message = f"{pages['new']} new, {pages['changed']} changed, {pages['unchanged']} unchanged; all verified."
         return Completed(message=message, data=data)
+    if summary["state"] == "awaiting-approval":
+        why = summary.get("approval", {}).get("why", "")
+        return Completed(message=f"Waits for approval: {why}", data=data)
     if summary["state"] == "stopped" and not summary.get("problems"):
         return Cancelled(message="Stopped at a safe point; the next run of this source goes on from here.")
     problems = summary.get("problems") or [

@@ -65,9 +65,10 @@ async def sync_knowledge_base(
     get_run_logger().info("%s sources: %s", len(sources), ", ".join(source.name for source in sources))
     names = [source.name for source in sources]
     # A run that was suspended for an approval starts again here when somebody has decided: it must not crawl again.
-    asked = await approvals.waiting(names, state=StateSettings()) if (flow_run.get_run_count() or 0) > 1 else []
+    before = approvals.asked_before()
+    asked = [one for one in await approvals.waiting(names, state=StateSettings()) if one["run"] in before]
     summaries: list[dict[str, Any]] = []
-    if not asked:
+    if not before:
         summaries = await _all(sources, credentials)
         text = reports.overview(summaries)
         await acreate_markdown_artifact(markdown=text, key="nightly-sync", description="All sources")
