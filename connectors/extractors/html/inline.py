@@ -82,16 +82,33 @@ def destination(url: str) -> str:
     return url
 
 
-def _styled(text: str, style: int) -> str:
+def _leaf(text: str, style: int) -> str:
+    before, core, after = _apart(text)
+    if not core:
+        return text
     if style & CODE:
-        text = code_span(text)
+        core = code_span(core)
     elif not style & RAW:
-        text = escape(text)
-    if style & ITALIC:
-        text = f"*{text}*"
-    if style & BOLD:
-        text = f"**{text}**"
-    return f"~~{text}~~" if style & STRIKE else text
+        core = escape(core)
+    return before + core + after
+
+
+_MARKERS = ((BOLD, "**"), (ITALIC, "*"), (STRIKE, "~~"))
+
+
+def _styled(runs: list[Run], level: int = 0) -> str:
+    """Nest the markers: bold around italic around code, each once around all that it covers."""
+    if level == len(_MARKERS):
+        groups = groupby(runs, key=lambda run: run.style & (CODE | RAW))
+        return "".join(_leaf("".join(run.text for run in group), style) for style, group in groups)
+    bit, marker = _MARKERS[level]
+    parts = []
+    for marked, group in groupby(runs, key=lambda run: bool(run.style & bit)):
+        text = _styled(list(group), level + 1)
+        before, core, after = _apart(text)
+        # A marker around punctuation alone is no markup that anybody reads.
+        parts.append(f"{before}{marker}{core}{marker}{after}" if marked and any(map(str.isalnum, core)) else text)
+    return "".join(parts)
 
 
 def _folded(runs: list[Run]) -> list[Run]:
@@ -130,13 +147,11 @@ def _apart(text: str) -> tuple[str, str, str]:
 
 def _linked(link: str, runs: list[Run]) -> str:
     parts = []
-    for style, group in groupby(runs, key=lambda run: -1 if run.text == BREAK else run.style):
-        text = "".join(run.text for run in group)
-        if style == -1:
-            parts.append(" " if link else text)
-            continue
-        before, core, after = _apart(text)
-        parts.append(f"{before}{_styled(core, style) if core else ''}{after}")
+    for is_break, group in groupby(runs, key=lambda run: run.text == BREAK):
+        if is_break:
+            parts.append(" " if link else "".join(run.text for run in group))
+        else:
+            parts.append(_styled(list(group)))
     whole = "".join(parts)
     if not link:
         return whole

@@ -145,7 +145,7 @@ class Writer:
         flow = Flow()
         self._styled(node, flow, BOLD)
         if not flow.blocks:
-            return line(flow.runs)
+            return line([run._replace(style=run.style & ~ITALIC) for run in flow.runs])
         flow.flush()
         return " ".join(" ".join(block.split()) for block in flow.blocks)
 

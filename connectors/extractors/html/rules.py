@@ -252,7 +252,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="apache-manual",
-        detect="#page-header ~ #page-content",
+        detect="#path ~ #page-content",
         container=("#page-content", "body"),
         drop=(
             "#page-header",

@@ -56,7 +56,7 @@ KINDS: tuple[tuple[str, str], ...] = (
         (
             "template, [aria-hidden=true]:not([role=tabpanel]), "
             "a.headerlink, a.permalink, a.anchor:empty, a.anchor-link, a.header-anchor, a.hash-link, a.heading-link, a.anchorjs-link, a.self-link, "
-            "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink], a.fn-backref, a.fn-backlink, "
+            "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink]:not(.toc-backref), a.fn-backref, a.fn-backlink, "
             ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
             ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
             ".react-syntax-highlighter-line-number, td.lntd:first-child, .highlight .ln, "

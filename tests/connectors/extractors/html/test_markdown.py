@@ -212,3 +212,16 @@ def test_right_to_left_and_cjk_text_come_through(markdown):
 
 def test_two_line_breaks_part_paragraphs(markdown):
     assert markdown("a<br>b<br><br>c") == "a  \nb\n\nc"
+
+
+def test_styles_nest_and_a_term_is_bold_once(markdown):
+    assert markdown("<p><b>a <i>b</i> c</b></p>") == "**a *b* c**"
+    assert markdown("<dl><dt>run(<em>coro</em>, <em>*</em>, <em>debug=None</em>)</dt><dd>x</dd></dl>").startswith(
+        "**run(coro, *, debug=None)**"
+    )
+
+
+def test_a_heading_that_links_back_to_the_contents_keeps_its_words(markdown):
+    assert "## [Run it](http://site.example/docs/page.html#id1)" in markdown(
+        '<h2><a class="toc-backref" href="#id1" role="doc-backlink">Run it</a></h2><p>x</p>'
+    )
