@@ -30,7 +30,7 @@ class Evidence:
         return self.gone_runs >= RUNS or self.absent_runs >= RUNS
 
 
-def sighting(*, seen: bool, visited: bool, rule: str, complete: bool, lists_all: bool) -> Sighting:
+def sighting(*, seen: bool, visited: bool, rule: str, complete: bool, lists_all: bool, exact: bool = False) -> Sighting:
     """Say what one run saw of a page.
 
     Args:
@@ -39,6 +39,7 @@ def sighting(*, seen: bool, visited: bool, rule: str, complete: bool, lists_all:
         rule: under which the address was passed over or failed; empty when it was read.
         complete: the run saw the whole source.
         lists_all: the source names everything it has; a feed names only the newest.
+        exact: the list is of one revision and cannot lack what is there (git).
     """
     if seen:
         return "seen"
@@ -46,7 +47,9 @@ def sighting(*, seen: bool, visited: bool, rule: str, complete: bool, lists_all:
         if rule == "deleted":
             return "deleted"
         return "gone" if rule in _GONE_RULES or not rule else "unclear"
-    return "absent" if complete and lists_all else "unclear"
+    if not (complete and lists_all):
+        return "unclear"
+    return "deleted" if exact else "absent"
 
 
 def weigh(before: Evidence, seen: Sighting) -> Evidence:

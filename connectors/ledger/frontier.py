@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from connectors.ledger.writer import Writer
     from connectors.models import Due, Found
 
-_MOST_REMEMBERED = 500_000
+_MOST_REMEMBERED = 100_000
 
 
 class StoredFrontier:

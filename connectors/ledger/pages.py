@@ -165,6 +165,8 @@ def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) 
     connection.execute(delete(holds).where(holds.c.page_id == row.id))
     if row.state == "held":
         connection.execute(delete(pages).where(pages.c.id == row.id))
+    else:  # delivered earlier: to this run it was not there, and the rule says whether that is evidence
+        connection.execute(_CHANGE_PAGE, {"key": row.id, "seen_run": 0})
     visits.overrule(connection, run.id, _uri_of(connection, row.resource_id), rule=rule, detail=detail)
 
 
@@ -307,7 +309,9 @@ def _hold(connection: Connection, run: Run, page: Page, resource_id: int, *, can
         page_id = _new_page(connection, run, page, _as_seen(run, page, resource_id=resource_id) | {"state": "held"})
     else:
         page_id = row.id
-        connection.execute(_CHANGE_PAGE, {"key": page_id} | _as_seen(run, page, resource_id=resource_id))
+        seen = _as_seen(run, page, resource_id=resource_id)
+        del seen["gone_runs"], seen["absent_runs"]  # whether it is a page at all is decided later
+        connection.execute(_CHANGE_PAGE, {"key": page_id} | seen)
     connection.execute(delete(holds).where(holds.c.page_id == page_id))
     values = {"page_id": page_id, "run_id": run.id, "canonical": plain(canonical), "config": config}
     connection.execute(insert(holds).values(page=pack_page(page), **values))

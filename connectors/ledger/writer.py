@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import bindparam, create_engine, event, select, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from connectors.errors import FatalError, IngestError
@@ -171,8 +173,10 @@ class Writer:
                 loop.call_soon_threadsafe(_answer, calls)
 
     def _transact(self, group: list[_Call]) -> bool:
-        connection = self._connection
         try:
+            if self._connection.closed:
+                self._connection = self._engine.connect()
+            connection = self._connection
             self._prepare(synced=group[0].synced)
             with connection.begin():
                 if group[0].synced and self.dialect == "postgresql":
@@ -196,13 +200,10 @@ class Writer:
             cursor.close()
 
     def _revive(self) -> None:
-        """Replace a connection that an error left unusable."""
-        if self._connection.invalidated or self._connection.in_transaction():
-            try:
+        """Let go of a connection that an error left unusable; the next call opens another."""
+        if self._connection.closed or self._connection.invalidated or self._connection.in_transaction():
+            with suppress(Exception):
                 self._connection.close()
-                self._connection = self._engine.connect()
-            except SQLAlchemyError:
-                return
 
     def _check(self, source: int) -> None:
         token = self._connection.execute(_HELD, {"source": source}).scalar()
@@ -220,8 +221,8 @@ class Writer:
             with self._connection.begin():
                 for row in rows:
                     self._connection.execute(_BEAT, row)
-        except SQLAlchemyError:
-            self._revive()  # the next call says what is wrong
+        except Exception:  # noqa: BLE001 - a beat that fails must not end the thread; the next call says what is wrong
+            self._revive()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -279,14 +280,14 @@ def _answer(calls: list[_Call]) -> None:
 
 
 def _translate(error: BaseException) -> BaseException:
-    if isinstance(error, DBAPIError):
+    if isinstance(error, (DBAPIError, ResourceClosedError, sqlite3.Error)):
         fatal = _cannot_write(error)
         fatal.__cause__ = error
         return fatal
     return error
 
 
-def _cannot_write(error: SQLAlchemyError) -> IngestError:
+def _cannot_write(error: Exception) -> IngestError:
     reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return FatalError(
         f"The ledger cannot be written: {reason}. Check the free space and the rights of the state folder "

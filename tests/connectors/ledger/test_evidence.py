@@ -18,6 +18,7 @@ def saw(**more):
         ({"rule": "http-404"}, "gone"),
         ({"rule": "http-410"}, "gone"),
         ({"rule": "redirect"}, "gone"),
+        ({"rule": "canonical"}, "gone"),
         ({"rule": "deleted"}, "deleted"),
         ({"rule": "http-500"}, "unclear"),
         ({"rule": "timeout"}, "unclear"),

@@ -251,3 +251,25 @@ async def test_retry_knows_which_sources_have_something_to_send(ledger, begin):
     assert (await begin()).id == run.id  # the import that nobody finished goes on
     with pytest.raises(UsageError, match="Nothing was imported"):
         await ledger.begin_retry(source="other", destination=there)
+
+
+async def test_a_connection_that_breaks_is_opened_again(ledger_url, begin):
+    async with open_ledger(ledger_url) as opened:
+        run = await begin(opened)
+        opened._writer._connection.close()
+        await opened.skip(run, Skipped(uri=A, rule="robots"))
+        assert await opened.visited(run, A) == "skipped"
+
+
+async def test_a_delivered_page_that_is_dropped_was_not_seen(ledger, begin):
+    run = await begin()
+    await record(ledger, run, A)
+    await ledger.finish(run, state="completed", complete=True, summary={})
+    for night in (1, 2):
+        run = await begin()
+        item = draft(A, "words")
+        await ledger.record(run, resource(A), Extracted(pages=(item.page,)), [item], config="c1", hold=True)
+        await ledger.drop(run, A, "canonical", "B speaks for it")
+        await ledger.sending.count_evidence(run, complete=True)
+        assert len(await ledger.sending.candidates(run)) == night - 1
+        await ledger.finish(run, state="completed", complete=True, summary={})
