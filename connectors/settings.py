@@ -150,6 +150,11 @@ class SourceOptions(DeliveryOptions):
         title="Delay (seconds)",
         description="Between two requests to one host. Empty: what robots.txt asks, else none.",
     )
+    http2: bool = Field(
+        False,  # noqa: FBT003 - pydantic's default
+        title="HTTP/2",
+        description="Speak HTTP/2 where the server does (needs the extra http2).",
+    )
     user_agent: str = Field("", max_length=300, alias="user-agent", title="User agent", description="Empty: ours.")
     header: tuple[str, ...] = Field(
         (),

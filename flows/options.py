@@ -51,6 +51,7 @@ _SOURCE_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "help": "Run JavaScript: where a page is empty without it (auto, default).",
         },
     ),
+    (("--http2",), {"is_flag": True, "default": None, "help": "Speak HTTP/2 where the server does (extra http2)."}),
     (("--select",), {"multiple": True, "metavar": "CSS", "help": "Only what matches is content. Repeatable."}),
     (("--remove",), {"multiple": True, "metavar": "CSS", "help": "Drop what matches. Repeatable."}),
     (("--delivery",), {"type": click.Choice(["store", "stream"]), "help": "By store-pages (default) or stream-pages."}),

@@ -43,6 +43,7 @@ def count_evidence(connection: Connection, run: Run, *, complete: bool) -> None:
             rule=row.rule or "",
             complete=complete,
             lists_all=run.kind != "feed",
+            exact=run.kind == "git",
         )
         after = weigh(Evidence(gone_runs=row.gone_runs, absent_runs=row.absent_runs), saw)
         counted = {"gone_runs": after.gone_runs, "absent_runs": after.absent_runs, "weighed_run": run.id}

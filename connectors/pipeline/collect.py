@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 48
 """The most items between the source and the ledger: bounds memory, keeps two cores busy."""
 
+BYTES_IN_FLIGHT = 256 * 1024**2
+"""The most bytes of bodies between the source and the ledger; one larger body goes alone."""
 FINISH_WITHIN_S = 5.0
 """How long a stopped run may go on with what it had fetched."""
 
@@ -62,6 +64,7 @@ class Collector:
     _config: str = ""
     _failure: BaseException | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _bytes: dict[asyncio.Task[None], int] = field(default_factory=dict)
 
     async def collect(self) -> None:
         """Read the source to its end; ends early, and resumably, when cancelled.
@@ -76,10 +79,12 @@ class Collector:
         try:
             async for item in items:
                 await slots.acquire()
+                await self._room_for(item)
                 if self._failure:
                     break
                 task = asyncio.create_task(self._take(item))
                 self._tasks.add(task)
+                self._bytes[task] = _size(item)
                 task.add_done_callback(self._done)
                 task.add_done_callback(lambda _: slots.release())
             while self._tasks and not self._failure:
@@ -114,8 +119,13 @@ class Collector:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _room_for(self, item: Resource | Skipped) -> None:
+        while self._tasks and sum(self._bytes.values()) + _size(item) > BYTES_IN_FLIGHT:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._bytes.pop(task, None)
         if not task.cancelled() and task.exception() and self._failure is None:
             self._failure = task.exception()
 
@@ -244,6 +254,10 @@ def _with_markdown(page: Page, written: Page) -> Page:
         "word_count": written.metadata.get("word_count"),
     }
     return dataclasses.replace(page, content=written.content, blocks=written.blocks, metadata=metadata, weak=False)
+
+
+def _size(item: Resource | Skipped) -> int:
+    return len(item.body or b"") if isinstance(item, Resource) else 0
 
 
 def _words(values: Sequence[str]) -> set[str]:

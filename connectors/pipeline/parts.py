@@ -181,7 +181,9 @@ def open_pool() -> CleanerPool:
     """Start the worker processes that clean: one a core."""
     from connectors.extractors.pool import CleanerPool
 
-    return CleanerPool(workers=max(1, os.cpu_count() or 1))
+    pool = CleanerPool(workers=max(1, os.cpu_count() or 1))
+    pool.warm()
+    return pool
 
 
 def open_source(
@@ -215,19 +217,26 @@ def open_source(
         case GitSource():
             from connectors.sources.git import Git
 
-            return Git(source, known=known), None
+            return Git(source, known=known, headers=headers), None
 
 
 def open_fetcher(source: SourceOptions, headers: Mapping[str, str], origin: str) -> Fetcher:
     """Make the polite client for one source; only its own start address may be a private one."""
     from connectors.web.fetcher import Fetcher
 
+    door = None
+    if source.http2:
+        from connectors.web.guard import AddressBook
+        from connectors.web.http2 import Http2Door
+
+        door = Http2Door(AddressBook((origin,)))
     return Fetcher(
         user_agent=source.user_agent or default_user_agent(version("persona-ingest")),
         headers=headers,
         concurrency=source.concurrency,
         delay_s=source.delay,
         allowed=(origin,),
+        door=door,
     )
 
 

@@ -37,7 +37,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Purpose = Literal["import", "sync"]
-_CUT_SHORT = {"skipped:max-pages", "skipped:robots-unreachable"}
+_CUT_SHORT = {
+    "max-pages",
+    "robots-unreachable",
+    "source-unreadable",
+    "sitemap-unreadable",
+    "feed-unreadable",
+    "unreadable-folder",
+}
 """What makes a crawl incomplete although it came to its end: what it did not meet may still be there."""
 
 
@@ -126,7 +133,8 @@ class IngestRun:
     @property
     def complete(self) -> bool:
         """Whether the whole source was seen: only then is what was not met evidence of anything."""
-        return self.collector.complete and self.failure is None and not _CUT_SHORT & self.progress.rules.keys()
+        rules = {key.partition(":")[2] for key in self.progress.rules}
+        return self.collector.complete and self.failure is None and not _CUT_SHORT & rules
 
     def start(self) -> asyncio.Task[None]:
         """Begin to crawl and clean in the background; `collect` awaits it."""
