@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.extractors.html import special
 from connectors.extractors.tidy import plain, split_blocks, squeezed
@@ -59,9 +60,16 @@ def filtered(content: str, html: str, uri: str) -> str:
     return "\n\n".join(block for block, keep in zip(blocks, kept, strict=True) if keep)
 
 
-def _text_of(html: str, uri: str) -> str:
+def _trafilatura() -> Any:
     import trafilatura  # half a second, and most pages never need it
 
+    # It reports every page that it finds nothing in as an error; what that means is ours to say.
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    return trafilatura
+
+
+def _text_of(html: str, uri: str) -> str:
+    trafilatura = _trafilatura()
     try:
         return trafilatura.extract(html, url=uri, fast=True, include_formatting=False, include_comments=False) or ""
     except Exception:  # noqa: BLE001 - whatever a hostile page does to it
@@ -87,8 +95,7 @@ def extract(document: Document, *, recall: bool = False) -> Found | None:
     """Return what trafilatura finds; None when it finds nothing. Its own errors are no reason to lose a page."""
     if len(document.decoded.text) > _MAX_CHARS:
         return None
-    import trafilatura  # 0.5 s, and most pages never need it
-
+    trafilatura = _trafilatura()
     try:
         text = trafilatura.extract(
             document.decoded.text,
