@@ -61,7 +61,9 @@ async def ingest(order: dict) -> int:
     except FatalError as error:
         return _said(STOPPED, error)
     client = PersonaClient(
-        base_url=order["url"], timeout_s=TIMEOUT_S, transport=httpx.AsyncHTTPTransport(verify=False, retries=0)
+        base_url=order["url"],
+        timeout_s=order.get("timeout_s", TIMEOUT_S),
+        transport=httpx.AsyncHTTPTransport(verify=False, retries=0),
     )
     try:
         return await _run(order, ledger, client)
@@ -143,7 +145,7 @@ def make_delivery(order: dict, ledger, client) -> Delivery:
         ledger,
         client,
         DeliveryOptions(
-            settle=0 if without == "settling wait" else SETTLE_S,
+            settle=0 if without == "settling wait" else order.get("settle_s", SETTLE_S),
             delivery=order.get("method", "store"),
             **{"batch-size": order.get("batch", 2)},
         ),

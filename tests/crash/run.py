@@ -238,15 +238,18 @@ class Proof:
         sizes = [round(4096 + step * 400_000 / number) for step in range(number)]
         await self.over([(case, size) for size in sizes for case in some], do)
 
-    async def controls(self) -> None:
-        """Take one part out at a time; each time something must go wrong."""
-        reset, late = Script(posts={0: "reset after"}), Script(posts={0: "late"})
-        beyond = Script(posts={0: "late"}, late_s=1.0)
+    async def controls(self, order: dict | None = None) -> None:
+        """Take one part out at a time; each time something must go wrong, and nothing with the part in place."""
+        order = order or {"settle_s": 1.2, "timeout_s": 1.0}  # so long that a loaded machine stays within it
+        settle_s = order["settle_s"]
+        reset = Script(posts={0: "reset after"})
+        late = Script(posts={0: "late"}, late_s=settle_s / 2)
+        beyond = Script(posts={0: "late"}, late_s=settle_s * 3)
         tests = {
-            "synced intent": (Case("control", Script()), ["answer:1", "answer:2", "before mark_sent:1"]),
-            "settling wait": (Case("control", late), ["", "after note:1", "answer:1"]),
-            "read-back": (Case("control", reset), ["", "call:2", "answer:1"]),
-            "sweep": (Case("control", beyond, twice=True), ["", "answer:1", "call:2"]),
+            "synced intent": (Case("control", Script(), order=order), ["answer:1", "answer:2"]),
+            "settling wait": (Case("control", late, order=order), ["", "after note:1"]),
+            "read-back": (Case("control", reset, order=order), ["", "answer:1"]),
+            "sweep": (Case("control", beyond, twice=True, order=order), ["", "answer:1"]),
         }
 
         async def do(bench: Bench, part: str) -> None:
