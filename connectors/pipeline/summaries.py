@@ -64,6 +64,8 @@ def problems(
     told = [str(failure)] if failure else []
     if counts.faults and failure is None:
         told.append(f"{counts.faults} addresses could not be read for a reason that may pass; the next run asks again")
+    if not counts.due_pages and not counts.due and failure is None:
+        told.append(f"no page came of it: {_why_none(counts)}")
     if failed := counts.batches.get("failed", 0):
         told.append(f"{failed} batches were not accepted; `persona-ingest retry` takes them up")
     if counts.quarantined:
@@ -74,3 +76,11 @@ def problems(
     if coverage is not None and coverage.verified + waiting < coverage.due:
         told.append(f"only {coverage.verified} of {coverage.due} pages were found in the knowledge base exactly once")
     return told
+
+
+def _why_none(counts: Counts) -> str:
+    rules = {**counts.skipped, **counts.failed}
+    if not rules:
+        return "the source is empty; check its address or path"
+    most = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items(), key=lambda item: -item[1])[:3])
+    return f"every address was passed over ({most}); `persona-ingest explain URL` tells why"

@@ -154,3 +154,13 @@ async def test_a_redesign_that_halves_the_texts_waits(site, persona, state):
     assert waiting["delivered"]["updated"] == 0
     done = await operate.approve(int(waiting["run"]), persona=persona, state=state)
     assert done["updated"] == 20
+
+
+async def test_a_site_whose_robots_forbid_everything_fails_and_names_the_rule(site, persona, state):
+    fill(site, "a")
+    site.robots = "User-agent: *\nDisallow: /"
+    summary = await carried_out(site, persona, state)
+    assert summary["state"] == "failed"
+    assert summary["urls"]["skipped"] == {"robots": 1}
+    assert "robots 1" in summary["problems"][0]
+    assert balanced(summary["urls"])
