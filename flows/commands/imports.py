@@ -102,7 +102,9 @@ async def run_one(
     if not frame.as_json:
         click.echo(console.summary(summary, examples=progress.examples, where=run.where, prompts=conductor.prompts))
         click.echo(console.next_steps(summary))
-    await prefect.story_told(console.line, worth_waiting=bool(progress.done) or summary["state"] == "completed")
+    await prefect.story_told(
+        console.line, worth_waiting=bool(progress.read or progress.unmodified) or summary["state"] == "completed"
+    )
     if prefect.problem:
         console.line(f"The run is complete without Prefect: {console.safe(prefect.problem)}")
     return summary
