@@ -80,6 +80,14 @@ class World:
             self.missed.pop(path, None)
         self.known.update(self.live)
 
+    def glimpse(self, broken):
+        """Carry the rules out on a half-dead night: what could be read is news, what could not is no evidence."""
+        for path, page in self.live.items():
+            moved = path not in self.known and page in self.known.values()  # cannot be told on such a night
+            if path not in broken and not moved:
+                self.known[path] = page
+                self.missed.pop(path, None)
+
 
 async def night(site, persona, state):
     source = WebsiteSource(website=site.base, name="world", delay=0, prompts=False, review=False)
@@ -130,11 +138,15 @@ async def test_after_each_of_thirty_nights_the_knowledge_base_is_what_the_rules_
             world.move(1)
         site.robots = "User-agent: *\nDisallow: /" if number == 13 else None
         site.down = outage
+        broken = set(world.pick(20)) if number == 10 else set()
+        site.statuses = dict.fromkeys(broken, 500)
         world.publish()
         asked = len(site.requests)
         summary = await night(site, persona, state)
         site.down = False
-        if not outage and number != 13:
+        if broken:
+            world.glimpse(broken)
+        elif not outage and number != 13:
             world.learn()
         after = await stored(state)
         pages = by_path(after, site.base)
