@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from connectors.pipeline.run import IngestRun
 
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 MOST_LISTED = 50
 NIGHTS = 30
+SLOWEST = 10
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,10 +23,12 @@ class Facts:
     """Lists for people, cut at a length that a person reads.
 
     Attributes:
-        pages: title, URI and verdict of pages that this run brought or changed.
+        pages: title, URI and verdict of pages that this run brought, changed or removed.
         failures: what failed, with its rule and a sentence.
         nights: earlier runs of the source, the oldest first: when, pages, changes, failures.
         examples: some URIs of each outcome and rule (``skipped:robots``).
+        slowest: URI, seconds and outcome of what took longest to read, the slowest first.
+        findings: URI, article and note of what was submitted for review.
     """
 
     pages: list[tuple[str, str, str]] = field(default_factory=list)
@@ -33,6 +36,8 @@ class Facts:
     batches: list[dict[str, Any]] = field(default_factory=list)
     nights: list[dict[str, Any]] = field(default_factory=list)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    slowest: Sequence[tuple[str, float, str]] = ()
+    findings: Sequence[tuple[str, str, str]] = ()
 
 
 async def gather(run: IngestRun) -> Facts:
@@ -44,6 +49,9 @@ async def gather(run: IngestRun) -> Facts:
             facts.pages.append((page.title, page.uri, page.verdict))
             if len(facts.pages) >= MOST_LISTED:
                 break
+        found = await ledger.highlights(open_run, slowest=SLOWEST, most=MOST_LISTED)
+        facts.pages += [(title, uri, "removed") for title, uri in found.removed]
+        facts.slowest, facts.findings = found.slowest, found.findings
         facts.failures = [(one.uri, one.rule, one.detail) for one in (await ledger.failures(open_run))[:MOST_LISTED]]
         facts.batches = [
             {

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 MOST_PROMPTS = 10
 MOST_LISTED = 100
+MOST_SLOWEST = 10
 MOST_OF_A_NAME = 60
 BAR = 40
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
@@ -68,8 +69,9 @@ def report(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) 
     title = escaped(str(summary["name"]))
     parts = [f"## {title}", _headline(summary), _approval(summary)]
     if "urls" in summary:
-        parts += [_totals(summary), _outcomes(summary["urls"], facts), _changes(summary, facts)]
-    parts += [_failures(facts), _batches(facts), _prompts(prompts, summary), _nights(facts), _next(summary)]
+        parts += [_totals(summary), _outcomes(summary["urls"], facts), _slowest(facts), _changes(summary, facts)]
+    parts += [_failures(facts), _batches(facts), _prompts(prompts)]
+    parts += [_findings(summary, facts), _nights(facts), _next(summary)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -158,17 +160,36 @@ def _batches(facts: Facts) -> str:
     )
 
 
-def _prompts(prompts: Sequence[str], summary: Mapping[str, Any]) -> str:
-    out = []
-    if prompts:
-        shown = "\n".join(f"- {escaped(prompt)}" for prompt in prompts[:MOST_PROMPTS])
-        more = f"\n- … and {len(prompts) - MOST_PROMPTS} more" if len(prompts) > MOST_PROMPTS else ""
-        out.append(f"### Prompts: {len(prompts)}\n\n{shown}{more}")
-    if summary.get("reviewed"):
-        out.append(
-            f"### For review\n\n{summary['reviewed']} findings were submitted: pages that a person should look at."
-        )
-    return "\n\n".join(out)
+def _prompts(prompts: Sequence[str]) -> str:
+    if not prompts:
+        return ""
+    shown = "\n".join(f"- {escaped(prompt)}" for prompt in prompts[:MOST_PROMPTS])
+    more = f"\n- … and {len(prompts) - MOST_PROMPTS} more" if len(prompts) > MOST_PROMPTS else ""
+    return f"### Prompts: {len(prompts)}\n\n{shown}{more}"
+
+
+def _findings(summary: Mapping[str, Any], facts: Facts) -> str:
+    """Return what was submitted for review, each article with its note."""
+    count, listed = summary.get("reviewed", 0), facts.findings[:MOST_LISTED]
+    if not count:
+        return ""
+    text = f"### For review\n\n{count} findings were submitted: pages that a person should look at."
+    if listed:
+        rows = [f"| {link(article or uri, uri)} | {escaped(note, longest=300)} |" for uri, article, note in listed]
+        text += "\n\n| article | note |\n|---|---|\n" + "\n".join(rows)
+        text += f"\n\n… and {count - len(listed)} more" if count > len(listed) else ""
+    return text
+
+
+def _slowest(facts: Facts) -> str:
+    """Return what took longest to read."""
+    if not facts.slowest:
+        return ""
+    rows = [
+        f"| {link(uri, uri)} | {seconds:.2f} s | {escaped(outcome.replace('_', ' '))} |"
+        for uri, seconds, outcome in facts.slowest[:MOST_SLOWEST]
+    ]
+    return "### Slowest to read\n\n| URL | time | outcome |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _nights(facts: Facts) -> str:

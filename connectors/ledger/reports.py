@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, insert, or_, select
@@ -17,7 +18,7 @@ from connectors.ledger.values import BatchRow, Counts, Failure, Met, PageRow, Ru
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Select
 
     from connectors.ledger.values import Run
 
@@ -157,6 +158,48 @@ def failures(connection: Connection, run: Run) -> list[Failure]:
         Failure(uri=row.uri, rule="quarantined", detail=row.reason, fault=True)
         for row in connection.execute(refused.order_by(versions.c.id))
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Highlights:
+    """What a report lists of a run beside its numbers, no more of each than was asked for.
+
+    Attributes:
+        slowest: address, seconds and outcome of what took longest to read, the slowest first.
+        findings: address, article and note of what was submitted for review.
+        removed: title and address of pages that this run took out of the knowledge base.
+    """
+
+    slowest: tuple[tuple[str, float, str], ...] = ()
+    findings: tuple[tuple[str, str, str], ...] = ()
+    removed: tuple[tuple[str, str], ...] = ()
+
+
+def highlights(connection: Connection, run: Run, *, slowest: int, most: int) -> Highlights:
+    """Return the run's slowest addresses, and up to ``most`` of its findings and of its removed pages."""
+    read = select(visits.c.uri, visits.c.seconds, func.coalesce(visits.c.outcome, "")).where(
+        visits.c.run_id == run.id, visits.c.seconds > 0
+    )
+    kept = select(findings.c.uri, findings.c.article, findings.c.note).where(findings.c.run_id == run.id)
+    # The same rows as in `counts`: a page whose deletion has not been answered yet is not gone.
+    deleted = select(versions.c.page_id).where(
+        versions.c.source_id == run.source_id, versions.c.closed_run == run.id, versions.c.state == "deleted"
+    )
+    buried = select(pages.c.title, pages.c.uri).where(
+        pages.c.source_id == run.source_id,
+        pages.c.verdict == "vanished",
+        pages.c.verdict_run == run.id,
+        pages.c.id.in_(deleted),
+    )
+
+    def rows(query: Select[Any]) -> tuple[Any, ...]:
+        return tuple(tuple(row) for row in connection.execute(query))
+
+    return Highlights(
+        slowest=rows(read.order_by(visits.c.seconds.desc(), visits.c.id).limit(slowest)),
+        findings=rows(kept.order_by(findings.c.id).limit(most)),
+        removed=rows(buried.order_by(pages.c.id).limit(most)),
+    )
 
 
 def batch_rows(connection: Connection, run: Run) -> list[BatchRow]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from connectors.ledger.approvals import Waiting
+    from connectors.ledger.reports import Highlights
     from connectors.ledger.values import (
         BatchRow,
         Counts,
@@ -253,6 +254,10 @@ class Ledger:
     async def failures(self, run: Run) -> list[Failure]:
         """Return what went wrong: failed URIs of the run, and pages of the source in quarantine."""
         return await self._read(partial(reports.failures, run=run))
+
+    async def highlights(self, run: Run, *, slowest: int, most: int) -> Highlights:
+        """Return the run's ``slowest`` addresses, and up to ``most`` of its findings and of its removed pages."""
+        return await self._read(partial(reports.highlights, run=run, slowest=slowest, most=most))
 
     async def batches(self, run: Run) -> list[BatchRow]:
         """Return the run's batches in order."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from connectors.ledger import Ledger, SourceStatus, Visit
     from connectors.ledger.approvals import Waiting
     from connectors.models import Extracted
+    from connectors.pipeline.probe import Probed
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import StateSettings
 
@@ -130,7 +131,8 @@ class Settled:
     @property
     def ok(self) -> bool:
         """Everything that was due is verified, nothing is quarantined."""
-        return not self.still_failing and all(c.verified >= c.due and not c.quarantined for c in self.sources.values())
+        arrived = all(c.verified >= c.due and not c.quarantined for c in self.sources.values())
+        return arrived and not self.still_failing and not self.quarantined
 
     def summary(self) -> dict[str, Any]:
         """Return the JSON that `retry` and `verify` print."""
@@ -145,12 +147,13 @@ class Settled:
 
 @contextlib.asynccontextmanager
 async def _opened(
-    persona: PersonaSettings, state: StateSettings, options: SourceOptions | None = None
+    persona: PersonaSettings, state: StateSettings, options: DeliveryOptions | None = None
 ) -> AsyncIterator[tuple[Ledger, parts.Destination]]:
+    calls = SourceOptions(timeout=options.timeout) if options else None
     async with contextlib.AsyncExitStack() as stack:
         ledger = parts.open_ledger(state)
         stack.push_async_callback(ledger.close)
-        destination = await parts.open_destination(options, persona=persona, state=state)
+        destination = await parts.open_destination(calls, persona=persona, state=state)
         stack.push_async_callback(destination.client.close)
         yield ledger, destination
 
@@ -165,16 +168,18 @@ async def retry(
     """Settle what is unknown by reading back, then send again what did not arrive, for every source.
 
     Args:
-        quarantined: a URI, or ``all``: these pages are taken out of quarantine and sent again.
+        quarantined: a URI, a source's name or ``all``: these pages are taken out of quarantine and sent again.
 
     Raises:
+        UsageError: no page of that address, or of that source, is in quarantine.
         FatalError: the API refuses us.
     """
     from connectors.pipeline.deliver import Delivery
 
     settled = Settled()
-    async with _opened(persona, state) as (ledger, destination):
+    async with _opened(persona, state, options) as (ledger, destination):
         delivery = Delivery(ledger, destination.client, options or DeliveryOptions())
+        quarantined = await _named(ledger, destination.key, quarantined)
         for name in await ledger.sources_due(destination.key, quarantined=quarantined):
             run = await ledger.begin_retry(source=name, destination=destination.key)
             try:
@@ -192,6 +197,19 @@ async def retry(
     return settled
 
 
+async def _named(ledger: Ledger, destination: str, quarantined: str) -> str:
+    """Return what the ledger knows by this name: as it is, or an address as a crawl would write it."""
+    from connectors.web.urls import normalise
+
+    refused = await ledger.quarantined(destination)
+    names = {"", "all", *refused, *await ledger.source_names(destination)}
+    for name in (quarantined, normalise(quarantined)):
+        if name in names:
+            return name
+    listed = ", ".join(refused[:5]) or "none"
+    raise errors.UsageError(f"No page in quarantine is called {quarantined!r}. In quarantine: {listed}.")
+
+
 async def verify(
     *, persona: PersonaSettings, state: StateSettings, repair: bool = False, options: DeliveryOptions | None = None
 ) -> Settled:
@@ -203,7 +221,7 @@ async def verify(
     from connectors.pipeline.deliver import Delivery
 
     settled = Settled()
-    async with _opened(persona, state) as (ledger, destination):
+    async with _opened(persona, state, options) as (ledger, destination):
         delivery = Delivery(ledger, destination.client, options or DeliveryOptions())
         for name in await ledger.source_names(destination.key):
             run = await ledger.begin_retry(source=name, destination=destination.key)
@@ -213,6 +231,19 @@ async def verify(
                 await ledger.release(run)
         settled.quarantined = await ledger.quarantined(destination.key)
     return settled
+
+
+async def probe(*, persona: PersonaSettings, state: StateSettings, options: DeliveryOptions | None = None) -> Probed:
+    """Store one marked page, watch until it appears, delete it; what that showed sets the settling time from now on.
+
+    Raises:
+        RefusedError, RetryableError: the API does not take even one page.
+        FatalError: the API refuses us.
+    """
+    from connectors.pipeline.probe import probe as watch
+
+    async with _opened(persona, state, options) as (ledger, destination):
+        return await watch(ledger, destination.client, destination=destination.key)
 
 
 async def approve(

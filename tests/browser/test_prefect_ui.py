@@ -69,6 +69,7 @@ def test_the_form_is_filled_and_the_report_is_read_in_a_browser(local_prefect, s
     assert discovered == sum(parts)
     assert parts[0] == 21
     assert "About page-7" in shown
+    assert "Slowest to read" in shown
     picture(page, "report")
 
 

@@ -126,3 +126,46 @@ def test_the_history_is_drawn_when_there_is_one():
 )
 def test_a_run_is_worth_these_events(changes, events):
     assert [name for name, _ in notices.of(summary(**changes))] == events
+
+
+HOSTILE = "x | y\n# <script>alert(1)</script> [a](javascript:alert(1))"
+
+
+def test_the_slowest_pages_are_listed_slowest_first_and_no_more_than_ten():
+    slowest = [(f"https://docs.example.org/{n}", 20.0 - n, "not_modified") for n in range(12)]
+    text = reports.report(summary(), Facts(slowest=slowest), prompts=[])
+    assert "Slowest to read" in text
+    assert "| [https" in text
+    assert "| 20.00 s | not modified |" in text
+    assert text.count(" s | not modified |") == 10
+    assert "Slowest to read" not in reports.report(summary(), Facts(), prompts=[])
+
+
+def test_findings_for_review_are_listed_with_article_and_note_and_the_rest_is_counted():
+    findings = [("https://docs.example.org/a", "Install", "only 12 words"), ("file:///tmp/b.md", "B", "no title")]
+    text = reports.report(summary(reviewed=7), Facts(findings=findings), prompts=[])
+    assert "7 findings were submitted" in text
+    assert "| [Install](https://docs.example.org/a) | only 12 words |" in text
+    assert "| B | no title |" in text
+    assert "and 5 more" in text
+
+
+def test_removed_pages_are_listed_with_links_and_the_rest_is_counted():
+    facts = Facts(pages=[("Old page", "https://docs.example.org/old", "removed")])
+    text = reports.report(summary(pages={"vanished": 3}), facts, prompts=[])
+    assert "### Removed: 3\n\n- [Old page](https://docs.example.org/old)\n- … and 2 more" in text
+
+
+def test_no_list_lets_a_hostile_word_out_of_its_cell():
+    address = "https://docs.example.org/a|b\n# c"
+    facts = Facts(
+        slowest=[(address, 1.0, HOSTILE)],
+        findings=[(address, HOSTILE, HOSTILE)],
+        pages=[(HOSTILE, address, "removed")],
+    )
+    text = reports.report(summary(reviewed=1, pages={"vanished": 1}), facts, prompts=[])
+    assert "<script" not in text
+    assert not re.search(r"(?<!\\)\]\(javascript", text)
+    assert "\n# " not in text
+    rows = [line for line in text.splitlines() if line.startswith("| [") and line.count("](https://docs") == 1]
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [4, 3]
