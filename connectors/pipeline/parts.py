@@ -76,9 +76,9 @@ async def assemble(
         run = await ledger.begin(
             source=name,
             kind=kind,
-            origin=origin,
+            origin=_without_secrets(origin),
             destination=destination.key,
-            options=source.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            options=recorded_options(source),
             purpose=purpose,
             config=tidy.config_fingerprint(rules),
         )
@@ -113,6 +113,22 @@ async def assemble(
             closers=[stack.pop_all().aclose],
         )
     raise AssertionError
+
+
+def recorded_options(source: SourceOptions) -> dict[str, object]:
+    """Return a source's options as the ledger may keep them: no header's value, no password, no token."""
+    options = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if source.header:
+        options["header"] = [f"{line.partition(':')[0].strip()}: (not kept)" for line in source.header]
+    for key in {"website", "feed", "sitemap", "git", "documents", "persona-url"} & options.keys():
+        options[key] = _without_secrets(options[key])
+    return options
+
+
+def _without_secrets(address: str) -> str:
+    from connectors.web.urls import redact
+
+    return redact(address) if "://" in address else address
 
 
 def _renderer(

@@ -59,7 +59,9 @@ class Website:
         self._options = options
         self._known = known
         self._fetcher = fetcher
-        self._start = urls.normalise(options.website)
+        asked = urls.normalise(options.website)
+        self._start = urls.without_tokens(asked)
+        self._wire = {self._start: asked}  # a token goes to the site, and not into the ledger or a page's address
         if not self._start:
             raise UsageError(f"{options.website!r} is no web address: write it like https://docs.example.com/")
         self._scope = urls.Scope(self._start, options.scope, include=options.include, exclude=options.exclude)
@@ -176,10 +178,10 @@ class Website:
         at = self._start
         for _ in range(_MAX_START_HOPS + 1):
             said = await self._sites.robots(at)
-            if said.refuses(at):
+            if said.refuses(self._wire.get(at, at)):
                 self._raise_if_gone(at)
                 return answers
-            got = await self._fetcher.fetch_once(at, await self._ask_for(at))
+            got = await self._fetch_start(at)
             answers[at] = got
             if isinstance(got, Skipped):
                 raise UsageError(_start_problem(self._start, got))
@@ -191,6 +193,18 @@ class Website:
             self._follow_start(got)
             at = got.to
         raise UsageError(f"{urls.redact(self._start)} redirects in a circle: give the address of a page.")
+
+    async def _fetch_start(self, at: str) -> Resource | Redirect | Skipped:
+        """Fetch with the operator's token, and know the answer without it."""
+        wire = self._wire.get(at, at)
+        got = await self._fetcher.fetch_once(wire, await self._ask_for(at))
+        if wire == at:
+            return got
+        if isinstance(got, Redirect):
+            to = urls.without_tokens(got.to)
+            self._wire.setdefault(to, got.to)
+            return replace(got, uri=at, to=to)
+        return replace(got, uri=at, requested_uri=at) if isinstance(got, Resource) else replace(got, uri=at)
 
     async def _ask_for(self, uri: str) -> Ask:
         known = await self._known(uri) if self._known else None

@@ -33,6 +33,10 @@ _SECRET_NAME = re.compile(
     r"token|secret|passw|pwd|signature|credential|api[_-]?key|access[_-]?key|auth|session|^(?:sig|key|code|sid|x-amz-.*)$",
     re.IGNORECASE,
 )
+# Narrower: a start page is known without these, so what may tell two pages apart (``key``, ``code``) is not here.
+_TOKEN_NAME = re.compile(
+    r"token|secret|passw|pwd|credential|api[_-]?key|access[_-]?key|^(?:sig|signature|x-amz-.*)$", re.IGNORECASE
+)
 _REDACTED = "***"
 
 
@@ -155,6 +159,18 @@ def redact(url: str) -> str:
     if not question:
         return shown
     return f"{path}?{'&'.join(_redact_part(part) for part in query.split('&'))}"
+
+
+def without_tokens(url: str) -> str:
+    """Return ``url`` in normal form without the query parameters that look like somebody's key to the site."""
+    path, question, query = url.partition("?")
+    kept = [part for part in query.split("&") if not _is_token(part)]
+    return f"{path}?{'&'.join(kept)}" if question and any(kept) else path if question else url
+
+
+def _is_token(part: str) -> bool:
+    name, _, value = part.partition("=")
+    return bool(value and _TOKEN_NAME.search(unquote(name)))
 
 
 def _redact_part(part: str) -> str:
