@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _THIN_WORDS = 40
 _LONG_WORDS = 20_000
 _ENOUGH_TO_DETECT = 200
-_DETECTED_CHARS = 3000
+_DETECTED_CHARS = 1_200
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Python frames cost no C stack
 
