@@ -23,6 +23,15 @@ from persona_server import Script, Server
 POISON = "nightshade"
 
 
+class Picky(Server):
+    """Refuses poison in a page that is changed in place too."""
+
+    def _answer(self, kind, method, path, body, fault):
+        if method == "PUT" and self.script.poison and self.script.poison in body["training_data"]["content"]:
+            return 422, {"status": "error", "message": "a page holds poison"}, {}
+        return super()._answer(kind, method, path, body, fault)
+
+
 @pytest.fixture
 def command(tmp_path):
     """Return what runs the command in a process, with its own state; the result has ``code``, ``out`` and ``err``."""
@@ -127,6 +136,24 @@ async def test_a_page_in_quarantine_is_sent_again_when_it_is_named_and_only_then
         assert (code, told["ok"], told["delivered"], told["quarantined"]) == (0, True, 1, []), err
         assert (told["sources"]["handbook"]["verified"], told["sources"]["handbook"]["due"]) == (3, 3)
         assert sum(POISON in content for content in server.items.values()) == 1
+        assert len(server.items) == 3
+
+
+async def test_a_change_in_quarantine_replaces_the_page_in_place_when_it_is_named(command, tmp_path):
+    folder, state = tmp_path / "handbook", StateSettings(state=tmp_path / "state")
+    folder.mkdir()
+    for name in ("one", "two", "three"):
+        (folder / f"{name}.md").write_text(f"# {name}\n\nThe handbook says at some length what {name} is for.\n")
+    async with Picky(Script(poison=POISON)) as server:
+        await import_folder(folder, state, server.url)
+        (folder / "two.md").write_text(f"# two\n\nThe handbook says at some length what {POISON} is for.\n")
+        assert (await import_folder(folder, state, server.url))["quarantined"] == 1
+        before = {key: content for key, content in server.items.items() if "what two is for" in content}
+        assert len(before) == 1
+        server.script = Script()
+        code, out, err = await command("retry", "--quarantined", "all", "--persona-url", server.url, "--json")
+        assert (code, json.loads(out)["ok"]) == (0, True), (out, err)
+        assert [key for key, content in server.items.items() if POISON in content] == list(before)
         assert len(server.items) == 3
 
 
