@@ -44,15 +44,11 @@ def cut(
     A version whose page has an older version in the knowledge base goes by PUT and stays out, unless that one came
     back in several pieces: then the new one is stored first.
     """
-    elder = versions.alias("elder")
-    pieces = select(func.count()).where(items.c.version_id == elder.c.id).scalar_subquery()
-    blocks = elder.c.state.in_(("sent", "delivered", "updating")) | and_(elder.c.state == "verified", pieces <= 1)
-    blocked = select(elder.c.id).where(elder.c.page_id == versions.c.page_id, elder.c.id != versions.c.id, blocks)
     due = select(versions.c.id, versions.c.size).where(
         versions.c.source_id == run.source_id,
         versions.c.state == "pending",
         versions.c.batch_id.is_(None),
-        ~blocked.exists(),
+        ~_goes_by_put(),
     )
     rows = connection.execute(due.order_by(versions.c.id).limit(_CUT_AT_MOST)).all()
     heads = []
@@ -60,6 +56,21 @@ def cut(
         if full or final:
             heads.append(_new_batch(connection, run, part, method=method, stream_id=run.stream_id, now=now))
     return heads
+
+
+def _goes_by_put() -> ColumnElement[bool]:
+    elder = versions.alias("elder")
+    pieces = select(func.count()).where(items.c.version_id == elder.c.id).scalar_subquery()
+    blocks = elder.c.state.in_(("sent", "delivered", "updating")) | and_(elder.c.state == "verified", pieces <= 1)
+    blocked = select(elder.c.id).where(elder.c.page_id == versions.c.page_id, elder.c.id != versions.c.id, blocks)
+    return blocked.exists()
+
+
+def waiting_bytes(connection: Connection, run: Run) -> int:
+    """Return how much text waits to be sent in batches; updates in place wait for the end of the crawl anyway."""
+    waits = versions.c.state.in_(("pending", "sent")) & (versions.c.batch_id.is_not(None) | ~_goes_by_put())
+    size = select(func.sum(versions.c.size)).where(versions.c.source_id == run.source_id, waits)
+    return int(connection.execute(size).scalar() or 0)
 
 
 def _parts(rows: Sequence[Any], *, most: int, max_bytes: int) -> list[tuple[list[Any], bool]]:

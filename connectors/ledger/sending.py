@@ -34,6 +34,10 @@ class Sending:
         function = partial(outbox.cut, run=run, most=most, max_bytes=max_bytes, method=method, final=final, now=now)
         return await self._write(run, function)
 
+    async def waiting_bytes(self, run: Run) -> int:
+        """Return how many bytes of text wait in the outbox."""
+        return await self._writer.call(partial(outbox.waiting_bytes, run=run))
+
     async def adopt(self, run: Run) -> list[BatchHead]:
         """Make the open batches of earlier runs this run's own; every open batch with something to do."""
         return await self._write(run, partial(outbox.adopt, run=run))

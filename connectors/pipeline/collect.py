@@ -46,6 +46,7 @@ class Collector:
         render: renders an empty shell of a page by a browser; None: pages that need it are skipped.
         alternate: fetches a page's own Markdown; None: it is not asked for.
         on_pages: called with the number of page versions that became due.
+        room: awaited with an item's bytes before it is taken; returns once the outbox has room for more.
     """
 
     ledger: Ledger
@@ -55,6 +56,7 @@ class Collector:
     rules: CleaningRules
     progress: Progress
     on_pages: Callable[[int], None] = lambda _: None
+    room: Callable[[int], Awaitable[None]] | None = None
     render: Callable[[Resource], Awaitable[Resource | Skipped]] | None = None
     render_always: bool = False
     alternate: Callable[[str], Awaitable[Resource | Skipped]] | None = None
@@ -80,6 +82,8 @@ class Collector:
             async for item in items:
                 await slots.acquire()
                 await self._room_for(item)
+                if self.room is not None:
+                    await self.room(_size(item))
                 if self._failure:
                     break
                 task = asyncio.create_task(self._take(item))

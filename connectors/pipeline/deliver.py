@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from connectors.errors import FatalError, IngestError, RetryableError
 from connectors.extractors.tidy import normal
@@ -18,11 +19,11 @@ from connectors.pipeline.matching import key_of
 from connectors.pipeline.reconcile import Coverage, Findings, Reconciler
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from connectors.ledger import Ledger, Run
     from connectors.ledger.values import BatchWork, Holding
-    from connectors.models import Outgoing
+    from connectors.models import Item, Outgoing
     from connectors.persona.client import PersonaClient
     from connectors.settings import DeliveryOptions
 
@@ -108,24 +109,39 @@ class Delivery:
         self._refused_alone = 0
         self._given: set[int] = set()
         self._first_seen: dict[int, float] = {}
-        self._breaker = Breaker(patience_s=patience_s, first_pause_s=first_pause_s * 5, sleep=sleep, now=tick)
+        self._breaker = Breaker(
+            patience_s=patience_s, answers=self._answers, first_pause_s=first_pause_s * 5, sleep=sleep, now=tick
+        )
         self._reconciler = Reconciler(ledger, persona, pause=self._pause)
         self._changer = Changer(ledger, persona, attempt=self._repeat, prove=self._confirm, fence=self._since)
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
-    async def cut(self, run: Run, *, final: bool) -> list[BatchHead]:
-        """Cut what is pending into batches; the open ones of earlier runs come first. Each is returned once."""
+    async def cut(self, run: Run, *, final: bool, partial: bool = False) -> list[BatchHead]:
+        """Cut what is pending into batches; the open ones of earlier runs come first. Each is returned once.
+
+        Args:
+            final: nothing more will come.
+            partial: a batch need not be full.
+        """
         if final:
             await self._sending.promote_duplicates(run)
         heads = [head for head in await self._sending.adopt(run) if head.id not in self._given] if final else []
         if not self._given and not final:
             heads = await self._sending.adopt(run)
         heads += await self._sending.cut(
-            run, most=self._most, max_bytes=MOST_BYTES, method=self._options.delivery, final=final
+            run, most=self._most, max_bytes=MOST_BYTES, method=self._options.delivery, final=final or partial
         )
         self._given.update(head.id for head in heads)
         return heads
+
+    async def waiting_bytes(self, run: Run) -> int:
+        """Return how many bytes of text wait to be sent."""
+        return await self._sending.waiting_bytes(run)
+
+    def take_up_again(self) -> None:
+        """Let the next cut return also what was given up; only while nothing is under way."""
+        self._given.clear()
 
     async def due(self, run: Run) -> list[BatchHead]:
         """Return everything that is to be settled or sent, as batches."""
@@ -183,6 +199,7 @@ class Delivery:
         self._breaker.unclear()
         if means == "not applied":
             await self._sending.mark_not_applied(run, work.id, detail=str(error))
+            effort.tries -= self._breaker.open  # nobody was there: the outage's patience ends this, not the attempts
         else:
             await self._sending.note(run, work.id, str(error))
             self._learn_from_silence(error, effort, pages=len(work.pending))
@@ -230,11 +247,45 @@ class Delivery:
         """
         await self._wait_until_settled(run, work.id, boot=work.sent_boot, tick_ms=work.sent_tick)
         try:
-            found = await self._reconciler.compare(run)
+            found = await self._read_back(run)
         except RetryableError as error:
             return f"Whether it arrived is unknown: {error}"
         await self._sending.settle(run, work.id, set(found.seen))
         return ""
+
+    async def _read_back(self, run: Run) -> Findings:
+        """Read what arrived; while nothing answers, wait for it as long as for any call.
+
+        Raises:
+            RetryableError: it cannot be read.
+        """
+        for attempt in range(2 * self._options.attempts):  # each of them while something seems to answer
+            try:
+                found = await self._reconciler.compare(run)
+            except RetryableError as error:
+                self._breaker.unclear()
+                problem = error
+            else:
+                if attempt:
+                    self._breaker.unsaid()
+                return found
+            if not await self._breaker.admit():
+                raise problem
+        self._breaker.unsaid()
+        raise problem
+
+    async def _answers(self) -> bool:
+        """Say whether the API answers a reading, without reading it all."""
+        try:
+            async with aclosing(cast("AsyncGenerator[Item]", self._persona.training_data())) as items:
+                await anext(items, None)
+        except RetryableError:
+            return False
+        return True
+
+    async def gave_up(self) -> bool:
+        """Say whether the API has been away for so long that this run waits for it no more."""
+        return await self._breaker.gave_up()
 
     async def _refused(self, run: Run, work: BatchWork, effort: _Effort, error: IngestError) -> BatchOutcome:
         """Find out what of a refused batch was stored all the same, and divide the rest."""
@@ -366,7 +417,7 @@ class Delivery:
 
     async def _drain(self, run: Run, *, again: bool) -> None:
         """Send what is due; ``again`` takes up what was given up before, now that a whole reading may be possible."""
-        if again and not self._breaker.open:
+        if again and not await self._breaker.gave_up():
             self._given.clear()
         slots = asyncio.Semaphore(IN_FLIGHT)
 

@@ -26,6 +26,9 @@ class Rehearsal(IngestRun):
 
     would: dict[str, Any] = field(default_factory=dict)
 
+    async def room(self, size: int) -> None:
+        """Let everything in: nothing will be sent."""
+
     async def batches(self) -> AsyncIterator[BatchHead]:
         """Yield nothing, once the crawl is over."""
         await self.collect()

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from connectors import errors
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OUTBOX_BYTES: Final = 2 * 1024**3
+"""The most text that waits to be sent while the knowledge base is away; then the crawl waits."""
+_LOOKS: Final = 16  # how often the outbox is measured while it fills once
 Purpose = Literal["import", "sync"]
 _CUT_SHORT = {
     "max-pages",
@@ -99,16 +102,23 @@ class IngestRun:
     deliver_s: float = 0.0
     failure: errors.IngestError | None = None
     stopping: bool = False
+    outbox_bytes: int = OUTBOX_BYTES
     prompts_made: list[str] = field(default_factory=list)
     reviewed: int = 0
     _collecting: asyncio.Task[None] | None = None
     _due: asyncio.Event = field(default_factory=asyncio.Event)
     _due_pages: int = 0
     _closed: bool = False
+    _unmeasured: int = OUTBOX_BYTES  # the first item measures: an earlier run may have left much
+    _crowded: bool = False
+    _under_way: int = 0
+    _idle: bool = False
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        """Hear from the collector when pages become due."""
+        """Hear from the collector when pages become due, and let it wait while too many are."""
         self.collector.on_pages = self.on_pages
+        self.collector.room = self.room
 
     @property
     def id(self) -> str:
@@ -172,18 +182,46 @@ class IngestRun:
         if self._due_pages >= self.source.batch_size:
             self._due.set()
 
+    async def room(self, size: int) -> None:
+        """Wait while the outbox is full; the crawl goes on when delivery has made room.
+
+        Raises:
+            FatalError: no room will come of it in this run.
+        """
+        self._unmeasured += size
+        if self._unmeasured < self.outbox_bytes // _LOOKS:
+            return
+        taken_up_at = self.outbox_bytes * _LOOKS
+        while not self.stopping and (waiting := await self.delivery.waiting_bytes(self.run)) >= self.outbox_bytes:
+            if await self.delivery.gave_up() or (self._idle and waiting >= taken_up_at):
+                raise errors.FatalError(_full(waiting))
+            if self._idle:  # what is left was given up: once more, as long as that makes it less
+                taken_up_at = waiting
+                self.delivery.take_up_again()
+            self._crowded, self._idle = True, False
+            self._moved.clear()
+            self._due.set()
+            await self._moved.wait()
+        self._crowded = False
+        self._unmeasured = 0
+
     async def batches(self) -> AsyncIterator[BatchHead]:
         """Yield batches to deliver while the crawl goes on; ends when everything due was yielded."""
         task = self.start()
         while True:
             over = task.done()
-            for head in await self.delivery.cut(self.run, final=over and not self.stopping):
+            self._due_pages = 0
+            self._due.clear()
+            heads = await self.delivery.cut(self.run, final=over and not self.stopping, partial=self._crowded)
+            self._under_way += len(heads)
+            if self._crowded and not self._under_way:
+                self._idle = True
+                self._moved.set()
+            for head in heads:
                 self.progress.batches += 1
                 yield head
             if over or self.stopping:
                 return
-            self._due_pages = 0
-            self._due.clear()
             waiting = asyncio.create_task(self._due.wait())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
@@ -195,6 +233,8 @@ class IngestRun:
             outcome = await self.delivery.deliver(self.run, batch_id)
         finally:
             self.deliver_s += time.perf_counter() - began
+            self._under_way -= 1
+            self._moved.set()
         if outcome.state == "delivered":
             self.progress.delivered += outcome.pages
         else:
@@ -266,6 +306,7 @@ class IngestRun:
         summary["problems"] = summaries.problems(
             counts, coverage=self.coverage, failure=self.failure, changes=self.changes
         )
+        summary["notes"] = summaries.notes(counts, links_cut=getattr(self.collector.source, "links_cut", 0))
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)
@@ -288,6 +329,14 @@ class IngestRun:
             await asyncio.gather(self._collecting, return_exceptions=True)
         for closer in self.closers:
             await closer()
+
+
+def _full(waiting: int) -> str:
+    size = f"{waiting / 1024**3:.1f} GiB" if waiting >= 1024**3 else f"{waiting / 1024:.0f} KiB"
+    return (
+        f"{size} of text wait to be sent and the knowledge base takes none of it, so the crawl stopped here. Nothing "
+        "is lost: when the knowledge base is back, run the same command again; it goes on where this one stopped."
+    )
 
 
 async def open_run(
