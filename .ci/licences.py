@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import distributions
 
 STRONG = re.compile(r"(?<!L)(?<!Lesser )\bA?GPL|GNU (Affero )?General Public", re.IGNORECASE)
-FREE = re.compile(r"MIT|BSD|Apache|MPL|LGPL|Lesser|Artistic|PSF|ISC|Unlicense", re.IGNORECASE)
+FREE = re.compile(r"\b(?:MIT\b|BSD|Apache|MPL|LGPL|Lesser|Artistic|PSF|ISC\b|Unlicense)", re.IGNORECASE)
 
 
 def terms(meta) -> str:
@@ -14,10 +14,15 @@ def terms(meta) -> str:
     return " / ".join([meta.get("License-Expression") or "", (meta.get("License") or "")[:200], *classifiers])
 
 
+def is_forbidden(text: str) -> bool:
+    """Say whether these terms are the GPL or AGPL and leave no other choice: ``AND`` is none."""
+    return bool(STRONG.search(text)) and (" AND " in text or not FREE.search(text))
+
+
 def main() -> int:
     """Print each forbidden distribution; return 1 when there is one."""
     found = {dist.metadata["Name"]: terms(dist.metadata) for dist in distributions()}
-    bad = {name: text for name, text in found.items() if STRONG.search(text) and not FREE.search(text)}
+    bad = {name: text for name, text in found.items() if is_forbidden(text)}
     for name, text in sorted(bad.items()):
         print(f"{name}: {text}", file=sys.stderr)
     print(f"licences: {len(found)} distributions, {len(bad)} forbidden")

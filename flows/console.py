@@ -135,6 +135,7 @@ def summary(
     if source.get("reviewed"):
         out.append(f"  For review  {source['reviewed']} findings a person should look at")
     out += [f"  Problem     {safe(problem, longest=400)}" for problem in source.get("problems", ())]
+    out += [f"  Note        {safe(note, longest=400)}" for note in source.get("notes", ())]
     if would := source.get("would"):
         out += _would(would)
     if asked := source.get("approval"):

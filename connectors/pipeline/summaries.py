@@ -11,6 +11,25 @@ if TYPE_CHECKING:
     from connectors.pipeline.reconcile import Coverage
 
 _LISTED = 100_000
+_BOUNDS = {
+    "max-pages": ("--max-pages", "addresses were not requested after so many pages"),
+    "max-depth": ("--max-depth", "addresses are more clicks away from the start"),
+    "too-large": ("max_bytes", "bodies were over the cap and left out"),
+    "decompression-bomb": ("max_ratio", "bodies grew too much when they were decoded"),
+    "killed-memory": ("MAX_MEMORY", "items took more memory than a cleaner may have"),
+    "killed-time": ("WALL_S", "items took a cleaner too long"),
+    "trap-click-depth": ("click_depth", "addresses are at the end of too long a chain of clicks"),
+    "trap-query-variants": ("variants", "query variants of a path that has too many"),
+    "trap-session": ("session_variants", "addresses that differ in a session's number only"),
+    "trap-same-content": ("alike", "numbered pages in a row that say the same"),
+    "trap-path-depth": ("path_depth", "addresses have too many path segments"),
+    "trap-repeated-segment": ("repeats", "addresses repeat a path segment too often"),
+    "trap-long-url": ("url_length", "addresses are too long"),
+    "trap-host-pages": ("host_pages", "addresses of a host that has too many"),
+    "trap-hosts": ("hosts", "addresses on hosts of a domain that has too many"),
+    "trap-sitemaps": ("MAX_SITEMAPS", "sitemaps were too many or too deep"),
+}
+"""Rules that are a bound's doing: the bound's name (docs/security.md has the defaults), and what became of what it cut."""
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
 
@@ -84,3 +103,14 @@ def _why_none(counts: Counts) -> str:
         return "the source is empty; check its address or path"
     most = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items(), key=lambda item: -item[1])[:3])
     return f"every address was passed over ({most}); `persona-ingest explain URL` tells why"
+
+
+def notes(counts: Counts, *, links_cut: int = 0) -> list[str]:
+    """Say which bound cut something off, by name; a bound is no failure."""
+    told = []
+    if links_cut:
+        told.append(f"MAX_LINKS: {links_cut} pages have more links than are followed; the rest of theirs was left out")
+    for rule, (name, what) in _BOUNDS.items():
+        if count := counts.skipped.get(rule, 0) + counts.failed.get(rule, 0):
+            told.append(f"{name}: {count} {what}")
+    return told

@@ -154,9 +154,7 @@ def _with_secrets(url: str) -> str:
     return url.replace("://", f"://reader:{quote(PASSWORD, safe='')}@") + f"?access_token={quote(TOKEN, safe='')}"
 
 
-@pytest.mark.parametrize(
-    "answer", ["accepts", 422, pytest.param(401, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("answer", ["accepts", 422, pytest.param(401, marks=pytest.mark.slow)])
 async def test_a_canary_secret_is_in_no_log_error_summary_or_file_of_a_run(
     pages, answer, tmp_path, monkeypatch, caplog
 ):
