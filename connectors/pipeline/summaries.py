@@ -29,7 +29,7 @@ _BOUNDS = {
     "trap-hosts": ("hosts", "addresses on hosts of a domain that has too many"),
     "trap-sitemaps": ("MAX_SITEMAPS", "sitemaps were too many or too deep"),
 }
-"""Rules that are a bound's doing: the bound's name (docs/security.md has the defaults), and what became of what it cut."""
+"""Rules that are a bound's doing: the bound's name (docs/security.md has the defaults), and what it cut."""
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
 

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 import uvicorn
+from loopback import redirect
 from pydantic import SecretStr
 
 from connectors.errors import IngestError
@@ -184,6 +185,25 @@ async def test_a_canary_secret_is_in_no_log_error_summary_or_file_of_a_run(
     _were_used(asked)
     told += [json.dumps(summary), repr(run.persona), repr(persona), caplog.text]
     assert all_leaks("\n".join(told).encode(), folder=tmp_path / "state") == []
+
+
+async def test_a_token_of_the_start_address_is_not_kept_when_the_site_redirects_with_it(site, tmp_path, monkeypatch):
+    monkeypatch.delenv("PERSONA_BASE_URL", raising=False)
+    query = f"access_token={quote(TOKEN, safe='')}"
+    site.routes["/old"] = redirect(f"/new/?{query}")
+    site.page("/new/", "/new/a", title="New")
+    site.page("/new/a", title="A")
+    state = StateSettings(state=tmp_path / "state", ledger=None)
+    source = WebsiteSource(
+        website=f"{site.url}/old?lang=en&{query}", delay=0, render="never", prompts=False, review=False
+    )
+    run = await open_run(source, persona=PersonaSettings(client_secret=None), state=state)
+    await run.collect()
+    summary = await run.finish()
+    assert summary["urls"]["fetched"] == 2
+    assert f"/old?lang=en&{query}" in site.targets()
+    assert f"/new/?{query}" in site.targets()
+    assert all_leaks(json.dumps(summary).encode(), folder=tmp_path / "state") == []
 
 
 @pytest.mark.xfail(strict=True, reason="connectors/persona/client.py takes out the plain form only")
