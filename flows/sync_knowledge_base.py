@@ -110,8 +110,15 @@ async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
         get_run_logger().error("%s: %s", source.name, error)
         return {"name": source.name, "kind": kind, "state": "failed", "problems": [str(error)]}
     with stages.adopting(conductor, listening=False):
-        await sync_source(name=source.name, kind=kind, address=shown(address), return_state=True)
-    return conductor.summary or {"name": source.name, "kind": kind, "state": "stopped", "problems": []}
+        ended = await sync_source(name=source.name, kind=kind, address=shown(address), return_state=True)
+    return conductor.summary or {"name": source.name, "kind": kind, **without_summary(ended)}
+
+
+def without_summary(ended: State[Any]) -> dict[str, Any]:
+    """Return what is said of a run that ended before it could sum itself up: an error is none of a person's stops."""
+    if ended.is_failed():
+        return {"state": "failed", "problems": [ended.message or "the run failed; its log tells why"]}
+    return {"state": "stopped", "problems": []}
 
 
 def shown(address: str) -> str:
