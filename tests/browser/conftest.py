@@ -109,6 +109,11 @@ class LocalPrefect:
 
     def post(self, path: str, **body):
         answer = self._http.post(path, json=body)
+        for _ in range(20):
+            if answer.status_code != 503:  # its database is busy on a loaded machine; Prefect's own client asks again
+                break
+            time.sleep(1)
+            answer = self._http.post(path, json=body)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
