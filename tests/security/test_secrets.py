@@ -233,7 +233,7 @@ def test_a_canary_secret_is_in_no_output_and_no_file_of_the_command(pages, answe
     assert (done.returncode == 0) is (answer == "accepts"), done.stderr.decode()
     assert (json.loads(done.stdout)["state"] == "completed") is (answer == "accepts")
     _were_used(asked)
-    assert list((tmp_path / "state").rglob("ledger.sqlite3"))
+    assert all(list((tmp_path / "state").rglob(name)) for name in ("ledger.sqlite3", "prefect.db"))
     assert all_leaks(done.stdout, done.stderr, folder=tmp_path / "state") == []
 
 
