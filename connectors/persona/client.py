@@ -15,6 +15,7 @@ import httpx
 
 from connectors.errors import FatalError, IngestError, RefusedError, RetryableError, UsageError
 from connectors.persona import training, wire
+from connectors.persona.masking import masked
 from connectors.settings import PERSONA_BASE_URL, PERSONA_VOICE_BASE_URL
 from connectors.web.guard import GuardError, open_client
 
@@ -227,11 +228,9 @@ class PersonaClient:
 
     def _without_secret(self, error: IngestError) -> IngestError:
         # A server may repeat what we sent in its message.
-        secret = self._secret.get_secret_value() if self._secret else ""
-        said = str(error)
-        if not secret or secret not in said:
+        said = masked(str(error), self._secret.get_secret_value() if self._secret else "")
+        if said == str(error):
             return error
-        said = said.replace(secret, "***")
         if isinstance(error, RetryableError):
             return RetryableError(said, applied=error.applied, retry_after_s=error.retry_after_s, status=error.status)
         return RefusedError(said, status=error.status) if isinstance(error, RefusedError) else FatalError(said)

@@ -206,7 +206,6 @@ async def test_a_token_of_the_start_address_is_not_kept_when_the_site_redirects_
     assert all_leaks(json.dumps(summary).encode(), folder=tmp_path / "state") == []
 
 
-@pytest.mark.xfail(strict=True, reason="connectors/persona/client.py takes out the plain form only")
 @pytest.mark.parametrize("write", [lambda said: quote(said, safe=""), lambda said: base64.b64encode(said.encode())])
 async def test_a_secret_that_the_api_repeats_in_other_letters_is_not_told(write):
     from connectors.persona.client import PersonaClient
