@@ -6,6 +6,7 @@ import base64
 from urllib.parse import quote
 
 _SHORTEST_CUT = 6
+_SHORTEST_FORM = 8  # shorter ones stand in ordinary words
 _MASK = "***"
 
 
@@ -33,4 +34,4 @@ def _forms(secret: str) -> set[str]:
             letters = encode(b"\0" * before + data).decode().rstrip("=")
             whole = (len(data) + before) * 8 // 6
             forms.add(letters[-(-before * 8 // 6) : whole])
-    return {form for form in forms if form}
+    return {secret} | {form for form in forms if len(form) >= _SHORTEST_FORM}

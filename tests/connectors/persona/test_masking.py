@@ -33,6 +33,10 @@ def test_another_text_is_left_alone():
     assert masked("The title is too long.", SECRET) == "The title is too long."
 
 
+def test_a_very_short_secret_does_not_eat_ordinary_words():
+    assert masked("GET training-data answered 500.", "x") == "GET training-data answered 500."
+
+
 @given(
     st.text(min_size=8, max_size=40).filter(lambda text: text.strip() == text),
     st.text(max_size=20),
