@@ -126,6 +126,7 @@ def _status_text(answer: Mapping[str, Any]) -> str:
         out += [f"  batches   {_counted(row['batches'])}"]
         if last:
             out += [f"  last run  {last['purpose']} {last['id']}: {last['state']}, {when} UTC"]
+            out += [f"            {line}" for line in _brought(last["summary"])]
             out += [f"            {safe(told, longest=300)}" for told in last["summary"].get("problems", ())]
         out.append("")
     if not out:
@@ -133,6 +134,22 @@ def _status_text(answer: Mapping[str, Any]) -> str:
     out.append(f"Next nightly sync: {answer['next_run'] or 'none is scheduled; persona-ingest ui brings it up'}")
     out.append(f"State: {answer['state']}" + (f"   UI: {answer['ui']}" if answer["ui"] else ""))
     return "\n".join(out)
+
+
+def _brought(summary: Mapping[str, Any]) -> list[str]:
+    """Return in one line what a run brought; none when it left no summary."""
+    if "pages" not in summary:
+        return []
+    pages, urls = summary["pages"], summary["urls"]
+    told = {
+        "added": pages["new"],
+        "changed": pages["changed"],
+        "removed": summary["delivered"]["deleted"],
+        "unchanged": pages["unchanged"],
+        "failed": sum(urls["failed"].values()),
+        "skipped": sum(urls["skipped"].values()),
+    }
+    return [", ".join(f"{count} {word}" for word, count in told.items())]
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
