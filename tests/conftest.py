@@ -1,6 +1,13 @@
-"""What every test shares: the switch for slow ones."""
+"""What every test shares: the switch for slow ones, and examples that do not change from run to run in CI."""
+
+import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 def pytest_addoption(parser):

@@ -94,7 +94,7 @@ def extracted(text: Text, *, resource: Resource, rules: CleaningRules) -> Extrac
     made = (_page(chapter, title, resource=resource, metadata=metadata, taken=taken) for chapter in found)
     pages = [replace(page, flags=text.flags) for page in made if page]
     if not pages:  # a title and nothing below it is still what the document says
-        pages = [Page(uri=resource.uri, title=title, content=title, metadata=metadata, flags=text.flags)]
+        pages = [Page(uri=resource.uri, title=title, content=markdown.strip(), metadata=metadata, flags=text.flags)]
     return Extracted(pages=tuple(pages), report={"strategy": text.strategy, "chapters": len(pages), **text.report})
 
 
