@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import re
-import ssl
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
@@ -246,14 +245,7 @@ def _open(transport: httpx.AsyncBaseTransport | None, *, bases: Iterable[str], c
 
 def _never_left(error: Exception) -> bool:
     """Say whether no byte of the request can have left us."""
-    if not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, GuardError)):
-        return False
-    if not isinstance(error.__cause__, ssl.SSLError):
-        return True
-    import aiohttp
-
-    # TLS that breaks after the handshake breaks a request that is under way.
-    return isinstance(error.__cause__, aiohttp.ClientConnectorError)
+    return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, GuardError))
 
 
 def _base(url: str) -> str:

@@ -261,7 +261,7 @@ def _as_httpx(error: Exception) -> Exception:
     kinds: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], type[httpx.RequestError]], ...] = (
         (aiohttp.ConnectionTimeoutError, httpx.ConnectTimeout),
         ((aiohttp.ServerTimeoutError, TimeoutError), httpx.ReadTimeout),
-        ((aiohttp.ClientSSLError, ssl.SSLError), TlsError),
+        (aiohttp.ClientSSLError, TlsError),  # from the handshake only; what breaks later is a ReadError
         (aiohttp.ClientConnectorError, httpx.ConnectError),
         (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
         ((aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError), httpx.RemoteProtocolError),

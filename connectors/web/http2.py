@@ -153,10 +153,10 @@ class _Decided(httpcore.AsyncNetworkBackend):
 
 
 def _as_httpx(error: Exception) -> Exception:
-    """Httpcore's errors are named as httpx's are; one that TLS caused is told apart."""
+    """Httpcore's errors are named as httpx's are; one of TLS's handshake, before any request, is told apart."""
     if isinstance(error, httpx.RequestError):
         return error
-    if isinstance(error, ssl.SSLError) or isinstance(error.__cause__ or error.__context__, ssl.SSLError):
+    if isinstance(error, httpcore.ConnectError) and isinstance(error.__cause__ or error.__context__, ssl.SSLError):
         return TlsError(str(error))
     kind = getattr(httpx, type(error).__name__, None)
     if isinstance(kind, type) and issubclass(kind, httpx.RequestError):
