@@ -121,7 +121,9 @@ class PersonaClient:
     async def auto_generate_prompts(self, topics: Sequence[str], context: str = "") -> list[str]:
         """Ask for questions about topics."""
         call = wire.auto_generate_prompts(topics, context)
-        return wire.texts(call, await self._call(call), "prompts")
+        prompts = wire.texts(call, await self._call(call), "prompts")
+        told = "\n".join(prompts)
+        return prompts if self._masked(told) == told else [self._masked(prompt) for prompt in prompts]
 
     async def review_data(self, articles: Sequence[str], notes: Sequence[str]) -> None:
         """Submit findings for review; articles and notes are pairs by position."""
@@ -214,20 +216,24 @@ class PersonaClient:
             self._raise_for(call, error)
 
     def _raise_for(self, call: Call, error: Exception) -> NoReturn:
+        # The cause stays out of every traceback: it may quote the server, and the server what we sent.
         where = urlsplit(self._bases[call.host]).netloc
         name = f"{call.method} {call.path[:120]}"
         if _never_left(error):
             raise RetryableError(
                 f"{where} cannot be reached ({type(error).__name__}): check PERSONA_BASE_URL and the network.",
                 applied="no",
-            ) from error
+            ) from None
         slow = isinstance(error, (TimeoutError, httpx.TimeoutException))
         what = f"took longer than {self._timeout_s:g} s" if slow else f"broke off ({type(error).__name__})"
-        raise RetryableError(f"{name} to {where} {what}.", applied="unknown") from error
+        raise RetryableError(f"{name} to {where} {what}.", applied="unknown") from None
+
+    def _masked(self, text: str) -> str:
+        return masked(text, self._secret.get_secret_value() if self._secret else "")
 
     def _without_secret(self, error: IngestError) -> IngestError:
         # A server may repeat what we sent in its message.
-        said = masked(str(error), self._secret.get_secret_value() if self._secret else "")
+        said = self._masked(str(error))
         if said == str(error):
             return error
         if isinstance(error, RetryableError):

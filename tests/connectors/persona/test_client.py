@@ -179,6 +179,37 @@ async def test_the_secret_is_in_no_repr_log_or_error(caplog):
     assert SECRET not in "".join(seen) + caplog.text
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 500 %s\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 500 No\r\nX-Echo\x00: %s\r\n\r\n",
+        b"HTTP/1.1 500 No\r\ncontent-length: %s\r\n\r\n",
+        b"HTTP/1.1 500 No\r\ncontent-encoding: %s\r\ncontent-length: 1\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: %s\r\ncontent-length: 1\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/%s\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n%s\r\n",
+        b"HTTP/1.1 302 No\r\nlocation: /%s\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 429 No\r\nretry-after: %s\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 500 No\r\nset-cookie: a=%s\r\ncontent-length: 0\r\n\r\n",
+        b"%s\r\n\r\n",
+    ],
+)
+async def test_a_secret_that_is_repeated_outside_the_body_is_in_no_traceback_or_log(answer, caplog):
+    caplog.set_level(logging.DEBUG)
+    async with answering(answer % SECRET.encode()) as (url, _), client_of(url) as client:
+        with pytest.raises((RefusedError, RetryableError, FatalError)) as caught:
+            await client.store_pages([page()])
+    told = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert SECRET.lower() not in told.lower()
+
+
+async def test_a_secret_among_prompts_is_masked():
+    told = b'{"status":"success","prompts":["What is it?","Is it %s?"]}' % SECRET.upper().encode()
+    async with answering(http(told)) as (url, _), client_of(url) as client:
+        assert await client.auto_generate_prompts(["t"]) == ["What is it?", "***"]
+
+
 async def test_a_base_url_keeps_its_path():
     async with (
         answering(OK) as (url, requests),

@@ -1,6 +1,7 @@
 """The client secret is told in no letters."""
 
 import base64
+import codecs
 from urllib.parse import quote
 
 import pytest
@@ -44,3 +45,49 @@ def test_a_very_short_secret_does_not_eat_ordinary_words():
 )
 def test_the_plain_secret_never_stays(secret, before, after):
     assert secret not in masked(f"{before}{secret}{after}", secret) or "*" in secret
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        str.upper,
+        str.lower,
+        str.swapcase,
+        lambda secret: secret[::-1],
+        " ".join,
+        "-".join,
+        lambda secret: secret.encode().hex(),
+        lambda secret: secret.encode().hex(":"),
+        lambda secret: secret.encode().hex().upper(),
+        lambda secret: quote(quote(secret, safe=""), safe=""),
+        lambda secret: "".join(f"%{byte:02x}" for byte in secret.encode()),
+        lambda secret: "".join(f"&#{ord(letter)};" for letter in secret),
+        lambda secret: "".join(f"&#x{ord(letter):x};" for letter in secret),
+        lambda secret: "".join(f"\\u{ord(letter):04x}" for letter in secret),
+        lambda secret: "".join(f"\\x{ord(letter):02x}" for letter in secret),
+        lambda secret: "".join(chr(ord(letter) + 0xFEE0) for letter in secret),
+        lambda secret: base64.b64encode(base64.b64encode(secret.encode())).decode(),
+        lambda secret: base64.b32encode(secret.encode()).decode(),
+        lambda secret: base64.b64encode(secret.upper().encode()).decode(),
+        lambda secret: base64.b64encode(secret.encode().hex().encode()).decode(),
+        lambda secret: codecs.encode(secret, "rot13"),
+        lambda secret: f"{secret[:14]} and then more",
+        lambda secret: f"it ends in {secret[2:]} it does",
+        lambda secret: repr(secret.encode()).replace("+", "\\x2b"),
+    ],
+)
+def test_a_secret_in_other_letters_takes_the_servers_words_with_it(write):
+    assert masked(f"POST api/kb/store-pages answered 500: bad key {write(SECRET)} given", SECRET) == (
+        "POST api/kb/store-pages answered 500: ***"
+    )
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read_without_an_exception(text):
+    assert isinstance(masked(text, SECRET), str)
+
+
+@pytest.mark.parametrize("secret", ["x", "short", "sk-1234", "a-long-secret-of-many-letters-9f3b"])
+def test_ordinary_errors_stay_as_they_are_whatever_the_secret(secret):
+    for text in ("POST api/kb/store-pages answered 500: queue is full.", "127.0.0.1:80 cannot be reached: check it."):
+        assert masked(text, secret) == text
