@@ -284,6 +284,28 @@ if TYPE_CHECKING:
             """
             ...
 
+    class Cleaners(Protocol):
+        """What turns resources into pages: processes of this machine, or a cluster of others."""
+
+        @property
+        def at_once(self) -> int:
+            """How many items are worth having in work."""
+            ...
+
+        def warm(self) -> None:
+            """Begin with what takes long, so that it overlaps with the first fetch."""
+
+        async def clean(self, resource: Resource, rules: CleaningRules) -> Extracted:
+            """Return what cleaning ``resource`` gives; one that is killed by it has a ``problem`` that says so.
+
+            Raises:
+                errors.FatalError: nothing can be cleaned any more.
+            """
+            ...
+
+        async def close(self) -> None:
+            """End it; items still in work are cancelled."""
+
     class Stamp(Protocol):
         """A clock; tests bring their own."""
 

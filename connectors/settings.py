@@ -38,12 +38,14 @@ class PersonaSettings(BaseSettings):
 
 
 class StateSettings(BaseSettings):
-    """Where the ledger and the embedded knowledge base live; environment variables ``PERSONA_INGEST_*``."""
+    """Where the ledger and the embedded knowledge base live, and who cleans; variables ``PERSONA_INGEST_*``."""
 
     model_config = SettingsConfigDict(env_prefix="PERSONA_INGEST_", extra="ignore")
 
     state: Path | None = None
     ledger: str | None = None
+    cleaners: str = ""
+    """Where pages are cleaned: a number of processes of this machine, ``dask://HOST:PORT`` or ``ray://HOST:PORT``."""
 
     def folder(self) -> Path:
         """Return the state folder: what was set, else the platform's user-data folder."""

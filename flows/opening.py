@@ -8,6 +8,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from connectors.settings import PersonaSettings, StateSettings
+from flows import cleaners
 from flows.conductor import Conductor
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ async def opened(source: AnySource, *, credentials: str = "", purpose: Purpose =
 
     check(source)
     persona = await persona_of(credentials)
-    return Conductor(await open_run(source, persona=persona, state=StateSettings(), purpose=purpose))
+    state = StateSettings()
+    run = await open_run(
+        source, persona=persona, state=state, purpose=purpose, cleaners=cleaners.chosen(state.cleaners)
+    )
+    return Conductor(run)
 
 
 def address_of(field: str) -> str:

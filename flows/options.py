@@ -66,6 +66,15 @@ _SOURCE_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
 )
 
 
+def cleaners_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--cleaners``: who cleans is the machine's business, not the source's."""
+    return click.option(
+        "--cleaners",
+        metavar="WHERE",
+        help="Clean pages in so many processes (default: one a core), or on dask://HOST:PORT or ray://HOST:PORT.",
+    )(command)
+
+
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every option of a source; what was not given arrives as None or ()."""
     for words, settings in reversed(_SOURCE_OPTIONS):

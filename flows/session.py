@@ -41,6 +41,8 @@ class Prefect:
         self._ready: asyncio.Task[str] | None = None
         self._telling: asyncio.Task[Any] | None = None
         self._following = self._imported = False
+        self.importable = threading.Event()
+        """Set once others may import Prefect too: it is here, or will not come."""
         self.problem = ""
         self.where = ""
 
@@ -59,6 +61,7 @@ class Prefect:
                 await asyncio.sleep(0.05)
             await _imported_beside("flows.stages")
             self._imported = True
+            self.importable.set()
             if self._own and not await answers:
                 return f"its temporary server did not start, see {self._own.log_path}"
             if not self._own and not await asyncio.to_thread(local_server.is_alive, self.where, timeout_s=10):
@@ -66,6 +69,8 @@ class Prefect:
         except Exception as error:
             log.debug("prefect did not start", exc_info=True)
             return f"{type(error).__name__}: {error}"
+        finally:
+            self.importable.set()
         return ""
 
     async def _choose_server(self) -> Any:

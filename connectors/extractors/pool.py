@@ -80,7 +80,8 @@ class CleanerPool:
         self.workers = workers or processors()
         self.max_memory = max_memory
         self.wall_s = wall_s
-        self._room = asyncio.Semaphore(DEPTH * self.workers)
+        self.at_once = DEPTH * self.workers
+        self._room = asyncio.Semaphore(self.at_once)
         self._waiting: deque[_Job] = deque()
         self._children: set[_Child] = set()
         self._tasks: set[asyncio.Task[None]] = set()

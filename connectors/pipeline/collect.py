@@ -18,15 +18,14 @@ from connectors.pipeline.canonical import keepers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from connectors.extractors.pool import CleanerPool
     from connectors.ledger import Ledger, Run
-    from connectors.models import CleaningRules, Page, Source
+    from connectors.models import Cleaners, CleaningRules, Page, Source
     from connectors.pipeline.progress import Progress
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 48
-"""The most items between the source and the ledger: bounds memory, keeps two cores busy."""
+"""The most items between the source and the ledger, where the cleaners do not want more: keeps two cores busy."""
 
 BYTES_IN_FLIGHT = 256 * 1024**2
 """The most bytes of bodies between the source and the ledger; one larger body goes alone."""
@@ -52,7 +51,7 @@ class Collector:
     ledger: Ledger
     run: Run
     source: Source
-    pool: CleanerPool
+    pool: Cleaners
     rules: CleaningRules
     progress: Progress
     on_pages: Callable[[int], None] = lambda _: None
@@ -76,7 +75,7 @@ class Collector:
             FatalError: the state cannot be written.
         """
         self._config = tidy.config_fingerprint(self.rules)
-        slots = asyncio.Semaphore(self.in_flight)
+        slots = asyncio.Semaphore(max(self.in_flight, self.pool.at_once))
         items = self.source.read()
         try:
             async for item in items:

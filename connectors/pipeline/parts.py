@@ -30,9 +30,8 @@ from connectors.settings import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from connectors.extractors.pool import CleanerPool
     from connectors.ledger import Ledger, Run
-    from connectors.models import Due, Resource, Skipped, Source
+    from connectors.models import Cleaners, Due, Resource, Skipped, Source
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.progress import Progress
     from connectors.pipeline.run import IngestRun, Purpose
@@ -54,7 +53,13 @@ class Destination:
 
 
 async def assemble(
-    source: AnySource, *, persona: PersonaSettings, state: StateSettings, purpose: Purpose, progress: Progress
+    source: AnySource,
+    *,
+    persona: PersonaSettings,
+    state: StateSettings,
+    purpose: Purpose,
+    progress: Progress,
+    cleaners: Callable[[], Cleaners],
 ) -> IngestRun:
     """Open everything a run needs; what was opened is closed again when a later step fails."""
     from connectors.extractors import tidy
@@ -82,8 +87,9 @@ async def assemble(
             purpose=purpose,
             config=tidy.config_fingerprint(rules),
         )
-        pool = open_pool()
+        pool = cleaners()
         stack.push_async_callback(pool.close)
+        pool.warm()
         reader, fetcher = open_source(source, headers=headers, ledger=ledger, run=run)
         if fetcher is not None:
             stack.push_async_callback(fetcher.aclose)
@@ -193,13 +199,11 @@ async def open_destination(
     return Destination(key=base_url.rstrip("/") + "/", where=base_url, client=client)
 
 
-def open_pool() -> CleanerPool:
-    """Start the worker processes that clean: one a core."""
+def open_pool() -> Cleaners:
+    """Return what cleans on this machine: a process a core."""
     from connectors.extractors.pool import CleanerPool
 
-    pool = CleanerPool(workers=max(1, os.cpu_count() or 1))
-    pool.warm()
-    return pool
+    return CleanerPool()
 
 
 def open_source(

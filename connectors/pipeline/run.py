@@ -23,11 +23,10 @@ from connectors.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from connectors.extractors.pool import CleanerPool
     from connectors.ledger import Ledger, Run
-    from connectors.models import Kind, PageFacts
+    from connectors.models import Cleaners, Kind, PageFacts
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.collect import Collector
     from connectors.pipeline.deliver import BatchHead, BatchOutcome, Changes, Delivery
@@ -88,7 +87,7 @@ class IngestRun:
     run: Run
     ledger: Ledger
     persona: PersonaClient
-    pool: CleanerPool
+    pool: Cleaners
     collector: Collector
     delivery: Delivery
     where: str
@@ -353,8 +352,12 @@ async def open_run(
     state: StateSettings,
     purpose: Purpose = "import",
     progress: Progress | None = None,
+    cleaners: Callable[[], Cleaners] | None = None,
 ) -> IngestRun:
     """Open the ledger, the knowledge base and the source, and take the source's lease.
+
+    Args:
+        cleaners: makes what cleans; None: a process a core of this machine.
 
     Raises:
         UsageError: an option that cannot work, or another run of this source is active.
@@ -363,5 +366,10 @@ async def open_run(
     from connectors.pipeline import parts
 
     return await parts.assemble(
-        source, persona=persona, state=state, purpose=purpose, progress=progress if progress is not None else Progress()
+        source,
+        persona=persona,
+        state=state,
+        purpose=purpose,
+        progress=progress if progress is not None else Progress(),
+        cleaners=cleaners or parts.open_pool,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.frame import Frame, common, persona_settings
-from flows.options import source_of, source_options
+from flows.options import cleaners_option, source_of, source_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,9 @@ _WORST_LAST = ("completed", "awaiting-approval", "failed", "stopped")
 @click.command("import")
 @click.argument("where", metavar="URL_OR_PATH...", nargs=-1, required=True)
 @source_options
+@cleaners_option
 @common
-def import_(frame: Frame, where: tuple[str, ...], *, state: StateSettings, **options: Any) -> int:
+def import_(frame: Frame, where: tuple[str, ...], *, state: StateSettings, cleaners: str | None, **options: Any) -> int:
     """Import websites and documents once: crawl, clean, batch, deliver, verify, prompts, review.
 
     \b
@@ -51,9 +52,15 @@ def import_(frame: Frame, where: tuple[str, ...], *, state: StateSettings, **opt
         raise UsageError("--name names one source; give one address, or leave it out.")
     sources = [source_of(one, options) for one in where]
     persona = persona_settings(options.get("persona_url") or "")
+    state = cleaned_by(state, cleaners)
     result = asyncio.run(_import_all(frame, sources, persona=persona, state=state))
     frame.say(result)
     return EXIT_CODES[result["state"]]
+
+
+def cleaned_by(state: StateSettings, cleaners: str | None) -> StateSettings:
+    """Return the settings with these cleaners, where some are named."""
+    return state if cleaners is None else state.model_copy(update={"cleaners": cleaners})
 
 
 async def _import_all(
@@ -84,18 +91,25 @@ async def run_one(
 ) -> dict[str, Any]:
     """Carry out one source's run with its display, while Prefect comes up beside it; returns its summary."""
     from connectors.pipeline.run import open_run
-    from flows import console
+    from flows import cleaners, console
     from flows.conductor import Conductor
     from flows.session import conduct, live_progress
 
     progress = live_progress()
-    run = await open_run(source, persona=persona, state=state, purpose=purpose, progress=progress)
+    run = await open_run(
+        source,
+        persona=persona,
+        state=state,
+        purpose=purpose,
+        progress=progress,
+        cleaners=cleaners.chosen(state.cleaners, imported=prefect.importable),
+    )
     async with console.shown(run.name, progress) as say:
         say(
             f"Importing {console.safe(run.name)} into {console.safe(run.where)}" + (" (resumed)" if run.resumed else "")
         )
         run.start()
-        prefect.begin(after=lambda: progress.done > 0)
+        prefect.begin(after=lambda: progress.done > 0 or cleaners.is_elsewhere(state.cleaners))
         conductor = Conductor(run)
         flow, shown = flow_of(source, run, purpose)
         summary = await conduct(conductor, prefect, flow=flow, parameters=shown, say=say)

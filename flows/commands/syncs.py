@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.frame import Frame, common, persona_settings
-from flows.commands.imports import EXIT_CODES, joined
+from flows.commands.imports import EXIT_CODES, cleaned_by, joined
+from flows.options import cleaners_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--approve", metavar="RUN", help="Carry out what a guarded sync waits for.")
 @click.option("--only", multiple=True, metavar="URL", help="With --approve: only these of its list. Repeatable.")
 @click.option("--reject", metavar="RUN", help="Leave what a guarded sync waits for as it is.")
+@cleaners_option
 @common
 def sync(
     frame: Frame,
@@ -37,6 +39,7 @@ def sync(
     approve: str | None,
     only: tuple[str, ...],
     reject: str | None,
+    cleaners: str | None,
 ) -> int:
     """Bring the knowledge base up to date with the sources of sources.yaml: add, update, remove.
 
@@ -66,7 +69,7 @@ def sync(
         if not frame.as_json:
             click.echo(f"{file} is right: {len(sources)} sources: {', '.join(source.name for source in sources)}")
         return 0
-    result = asyncio.run(_sync_all(frame, sources, persona=persona_settings(), state=state))
+    result = asyncio.run(_sync_all(frame, sources, persona=persona_settings(), state=cleaned_by(state, cleaners)))
     frame.say(result)
     return EXIT_CODES[result["state"]]
 
