@@ -64,7 +64,7 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
         return Extracted(detail="The page asks not to be kept (noindex).")
     try:
         about = metadata.read(document, hints=resource.hints)
-        visible = visible_chars(document.body)
+        visible = visible_chars(document)
         if is_shell(document, visible) and not about.body:
             return _nothing(document)
         choice = choose(document, rules, about, visible=visible)
@@ -80,9 +80,9 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
 
 
 def _nothing(document: Document) -> Extracted:
-    if document.root.css_first("frameset") is not None:
+    if document.tree.first("frameset") is not None:
         return Extracted(problem="frameset", detail="The page is a set of frames; its frames are followed as links.")
-    if document.root.css_first("script") is not None:
+    if document.tree.first("script") is not None:
         return Extracted(problem="needs-javascript", detail="The page shows text only after its scripts have run.")
     return Extracted(problem="empty", detail="The page has no text.")
 

@@ -85,7 +85,7 @@ class Found:
 
 def _seen(text: str, document: Document) -> str:
     """Drop the blocks that stand in hidden elements: trafilatura reads them like any other."""
-    hidden = squeezed(" ".join(node.text(separator=" ") or "" for node in special.unseen(document.root)))
+    hidden = squeezed(" ".join(node.text(separator=" ") or "" for node in special.unseen(document.tree)))
     if not hidden:
         return text
     return "\n\n".join(block for block in split_blocks(text) if squeezed(plain(block)) not in hidden)

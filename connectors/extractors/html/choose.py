@@ -51,11 +51,12 @@ class Choice:
     report: dict[str, Any] = field(default_factory=dict)
 
 
-def visible_chars(node: LexborNode) -> int:
-    """Return how many characters of text a reader sees below ``node``, white space not counted."""
+def visible_chars(document: Document) -> int:
+    """Return how many characters of text a reader sees in the page, white space not counted."""
     # What a page shows to those without scripts counts when it is more than a request to turn them on.
-    silent = [part for part in node.css("noscript") if _letters(part) < _REQUEST_CHARS]
-    unseen = _outermost([*node.css(_UNSEEN), *silent, *special.unseen(node)])
+    tree, node = document.tree, document.body
+    silent = [part for part in tree.css("noscript", node) if _letters(part) < _REQUEST_CHARS]
+    unseen = _outermost([*tree.css(_UNSEEN, node), *silent, *special.unseen(tree, node)])
     return max(_letters(node) - sum(map(_letters, unseen)), 0)
 
 
@@ -106,7 +107,7 @@ def systems_of(document: Document, generator: str) -> Iterator[System]:
     for system, marks in _DETECTORS:
         for wanted, word, selector in marks:
             shown = names.issuperset(wanted) if wanted else word in start
-            if shown and document.root.css_first(selector) is not None:
+            if shown and document.tree.first(selector) is not None:
                 yield system
                 break
 
@@ -126,13 +127,13 @@ def _outermost(nodes: list[LexborNode]) -> list[LexborNode]:
 
 def _matches(document: Document, selector: str) -> list[LexborNode]:
     try:
-        return _outermost(document.root.css(selector))
+        return _outermost(document.tree.css(selector))
     except Exception:  # noqa: BLE001 - the parser's error for a selector that it does not know
         return []
 
 
 def _write(document: Document, nodes: list[LexborNode], drop: tuple[str, ...]) -> str:
-    kinds, _ = special.kinds_of(document.root, drop)
+    kinds = special.kinds_of(document.tree, drop)
     for node in nodes:
         kinds.pop(node.mem_id, None)
     writer = Writer(kinds=kinds, resolve=document.resolve)
@@ -186,7 +187,7 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
 
 
 def _generic(document: Document, rules: CleaningRules, about: About) -> Choice:
-    kinds, _ = special.kinds_of(document.root, rules.remove)
+    kinds = special.kinds_of(document.tree, rules.remove)
     dropped = generic.chrome(document.body, kinds)
     measured = generic.Measured()
     measured.take(document.body, kinds)

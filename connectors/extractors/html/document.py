@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from connectors.extractors.html.charset import Decoded, decode
+from connectors.extractors.html.tree import Tree
 from connectors.web.urls import normalise
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Document:
     """A parsed page. Nodes live as long as ``parser`` does."""
 
     parser: LexborHTMLParser
-    root: LexborNode
+    tree: Tree
     body: LexborNode
     uri: str
     base: str
@@ -129,7 +130,8 @@ def parse(resource: Resource) -> Document | Problem:
         if not frames or root is None:
             return Problem(rule=rule, detail="The page has no body.")
         content = root
-    first_base = root.css_first("base[href]")
+    tree = Tree(root)
+    first_base = tree.first("base[href]")
     href = (first_base.attributes.get("href") or "").strip() if first_base is not None else ""
     base = (normalise(href, resource.uri) if href else "") or resource.uri
-    return Document(parser=parser, root=root, body=content, uri=resource.uri, base=base, decoded=decoded)
+    return Document(parser=parser, tree=tree, body=content, uri=resource.uri, base=base, decoded=decoded)

@@ -32,7 +32,7 @@ class Directions:
 
 
 def _refresh_target(document: Document) -> str:
-    for meta in document.root.css("meta[http-equiv=refresh i]"):
+    for meta in document.tree.css("meta[http-equiv=refresh i]"):
         found = _REFRESH.match(meta.attributes.get("content") or "")
         if found:
             return next((group for group in found.groups() if group), "").strip()
@@ -52,7 +52,7 @@ def links(document: Document) -> tuple[str, ...]:
     if refresh and (target := normalise(refresh, base)):
         found[target] = None
     seen: set[str] = set()
-    for node in document.root.css(_SOURCES):
+    for node in document.tree.css(_SOURCES):
         attributes = node.attributes
         href = attributes.get("href") or attributes.get("src") or ""
         if not href or href in seen or (href.startswith("#") and base == document.uri):
@@ -69,7 +69,7 @@ def links(document: Document) -> tuple[str, ...]:
 def robots(document: Document, header: Iterable[str]) -> tuple[bool, bool]:
     """Return (noindex, nofollow) of the meta elements that concern us and of the ``X-Robots-Tag`` header."""
     words = {word.strip().lower() for value in header for word in value.split(",")}
-    for meta in document.root.css("meta[name][content]"):
+    for meta in document.tree.css("meta[name][content]"):
         if (meta.attributes.get("name") or "").strip().lower() in _OUR_NAMES:
             words.update(word.strip().lower() for word in (meta.attributes.get("content") or "").split(","))
     everything = "none" in words
@@ -78,14 +78,14 @@ def robots(document: Document, header: Iterable[str]) -> tuple[bool, bool]:
 
 def _canonical(document: Document, header: str) -> str:
     # A canonical outside of the head does not count: pages quote and hostile comments inject.
-    node = document.root.css_first("head link[rel~=canonical i][href]")
+    node = document.tree.first("head link[rel~=canonical i][href]")
     href = (node.attributes.get("href") or "").strip() if node is not None else ""
     target = normalise(href, document.base) if href else normalise(header) if header else ""
     return "" if target == document.uri else target
 
 
 def _alternate_markdown(document: Document) -> str:
-    node = document.root.css_first("link[rel~=alternate i][type='text/markdown' i][href]")
+    node = document.tree.first("link[rel~=alternate i][type='text/markdown' i][href]")
     return normalise((node.attributes.get("href") or "").strip(), document.base) if node is not None else ""
 
 

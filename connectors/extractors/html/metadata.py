@@ -121,7 +121,7 @@ def _dated(found: list[structured.Thing], key: str) -> str:
 
 
 def _node_date(document: Document, selector: str) -> str:
-    node = document.root.css_first(selector)
+    node = document.tree.first(selector)
     if node is None:
         return ""
     return iso(node.attributes.get("datetime") or node.attributes.get("content") or node.text() or "")
@@ -140,7 +140,7 @@ def _published(document: Document, meta: Mapping[str, str], articles: list[struc
         year, month, day = (part for part in found.groups() if part)
         if value := iso(f"{year}-{month}-{day}"):
             return value, "url"
-    node = document.root.css_first("article time[datetime], main time[datetime]")
+    node = document.tree.first("article time[datetime], main time[datetime]")
     if node is not None and (value := iso(node.attributes.get("datetime") or "")):
         return value, "time element"
     return "", ""
@@ -154,7 +154,7 @@ def _modified(document: Document, meta: Mapping[str, str], articles: list[struct
             return value, f"meta {name}"
     if value := _node_date(document, _LAST_UPDATED):
         return value, "page"
-    for node in document.root.css(
+    for node in document.tree.css(
         "div.footer, footer, #footer, .last-updated, .lastupdated, #footer-text, #footer-info-lastmod, .page-edit-info"
     ):
         found = re.search(
@@ -186,7 +186,7 @@ def _author(document: Document, meta: Mapping[str, str], articles: list[structur
         value = meta.get(name, "")
         if value and not value.startswith(("http", "@")):
             return value
-    node = document.root.css_first(_AUTHOR_NODES)
+    node = document.tree.first(_AUTHOR_NODES)
     text = " ".join((node.text(separator=" ") or "").split()) if node is not None else ""
     text = re.sub(r"^(?:by|von|par|por)[:\s]\s*", "", text, flags=re.IGNORECASE)
     return text if 2 < len(text) < 80 else ""  # noqa: PLR2004 - longer is no name
@@ -202,7 +202,7 @@ def _section(document: Document, found: list[structured.Thing], title: str) -> t
             break
     if not names:
         for selector in _BREADCRUMBS:
-            nodes = document.root.css(selector)
+            nodes = document.tree.css(selector)
             if nodes:
                 names = [" ".join((node.text(separator=" ") or "").split()) for node in nodes]
                 break
@@ -260,7 +260,7 @@ def without_suffix(title: str, *, site_name: str, host: str, heading: str) -> st
 
 
 def _language(document: Document, meta: Mapping[str, str]) -> str:
-    html = document.root.css_first("html")
+    html = document.tree.first("html")
     attributes = html.attributes if html is not None else {}
     declared = (
         attributes.get("lang"),
@@ -288,15 +288,15 @@ def read(document: Document, *, hints: Hints) -> About:
         document: the parsed page.
         hints: what the source knew before.
     """
-    meta = structured.metas(document.root)
-    found = structured.things(document.root)
+    meta = structured.metas(document.tree)
+    found = structured.things(document.tree)
     articles = [thing for thing in found if structured.types(thing) & _ARTICLES]
     pages = articles or [
         thing
         for thing in found
         if structured.types(thing) & {"WebPage", "FAQPage", "QAPage", "Product", "AboutPage", "ItemPage"}
     ]
-    node = document.root.css_first("head title, title")
+    node = document.tree.first("head title, title")
     written = " ".join((node.text() or "").split()) if node is not None else ""
     publisher = next((structured.text_of(thing.get("publisher")) for thing in articles if thing.get("publisher")), "")
     website = next(
@@ -322,7 +322,7 @@ def read(document: Document, *, hints: Hints) -> About:
         kind in {"article", "blog", "news"}
         or "article:published_time" in meta
         or (0 < len(articles) <= _FEW and not kinds & _LISTS)
-        or 0 < len(document.root.css(_ARTICLE_SIGNS)) <= _FEW
+        or 0 < len(document.tree.css(_ARTICLE_SIGNS)) <= _FEW
     )
     return About(
         title=title or hints.title,
@@ -355,7 +355,7 @@ def _is_product(document: Document, meta: Mapping[str, str], kinds: frozenset[st
         "product.item",
     }:
         return True
-    return not kinds & {"CollectionPage", "ItemList"} and 0 < len(document.root.css(_SHOP)) <= _FEW
+    return not kinds & {"CollectionPage", "ItemList"} and 0 < len(document.tree.css(_SHOP)) <= _FEW
 
 
 _FEW = 3

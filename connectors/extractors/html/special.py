@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from connectors.extractors.html.markdown import Flow, Writer
+    from connectors.extractors.html.tree import Tree
 
 DROP = "drop"
 
@@ -93,13 +95,13 @@ _TITLES = (
 _NAMES = ("note", "tip", "warning", "caution", "important", "danger", "info", "seealso", "hint", "attention", "error", "example", "success", "versionadded", "deprecated")  # fmt: skip
 
 
-def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], list[str]]:
-    """Return what each node of note is, by `mem_id`, and the selectors of ``drop`` that no parser understands."""
+def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
+    """Return what each node of note is, by `mem_id`; a selector of ``drop`` that the parser does not know drops nothing."""
     kinds: dict[int, str] = {}
     for kind, selector in KINDS:
-        for node in root.css(selector):
+        for node in tree.css(selector):
             kinds[node.mem_id] = kind
-    for node in root.css("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
+    for node in tree.css("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
         href = node.attributes.get("href")
         if (
             (href is None or "#" in href)
@@ -107,33 +109,30 @@ def kinds_of(root: LexborNode, drop: tuple[str, ...]) -> tuple[dict[int, str], l
             and not node.css_first("img[alt]")
         ):
             kinds[node.mem_id] = DROP
-    for node in unseen(root):
+    for node in unseen(tree):
         kinds[node.mem_id] = DROP
-    wrong = []
     for selector in drop:
-        try:
-            for node in root.css(selector):
+        with contextlib.suppress(Exception):  # the parser has no error class of its own for what it does not know
+            for node in tree.css(selector):
                 kinds[node.mem_id] = DROP
-        except Exception:  # noqa: BLE001 - the parser has no error class of its own for a selector it does not know
-            wrong.append(selector)
-    return kinds, wrong
+    return kinds
 
 
-def unseen(root: LexborNode) -> list[LexborNode]:
+def unseen(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:
     """Return the nodes that styles and attributes hide, without what holds much of the page: scripts show that later."""
-    candidates = [node for node in root.css("[style]") if _unseen(node.attributes.get("style") or "")]
-    candidates.extend(root.css("[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab])"))
+    candidates = [node for node in tree.css("[style]", within) if _unseen(node.attributes.get("style") or "")]
+    candidates.extend(tree.css("[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab])", within))
     whole = 0
     out = []
     for node in candidates:
         if node.tag in {"body", "html"}:
             continue
         if len(node.text() or "") > _SHOWN_LATER:
-            whole = whole or _text_chars(root)
+            whole = whole or _text_chars(tree.root if within is None else within)
             if _text_chars(node) > whole // 5:
                 continue
         out.append(node)
-    return out + hidden_by_sheet(root)
+    return out + hidden_by_sheet(tree, within)
 
 
 def _text_chars(node: LexborNode) -> int:

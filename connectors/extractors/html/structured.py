@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from selectolax.lexbor import LexborNode
+    from connectors.extractors.html.tree import Tree
 
 _MAX_JSON = 1_000_000
 _MAX_NODES = 2_000
@@ -32,10 +32,10 @@ def _walk(value: Any) -> Iterator[Thing]:
             stack.extend(child for child in reversed(list(item.values())) if isinstance(child, dict | list))
 
 
-def things(root: LexborNode) -> list[Thing]:
+def things(tree: Tree) -> list[Thing]:
     """Return every JSON-LD object of the page that has a type, outer ones first; broken JSON is passed over."""
     found: list[Thing] = []
-    for script in root.css("script[type='application/ld+json' i]"):
+    for script in tree.css("script[type='application/ld+json' i]"):
         text = script.text() or ""
         if len(text) > _MAX_JSON or '"' not in text:
             continue
@@ -69,10 +69,10 @@ def text_of(value: Any) -> str:
     return ""
 
 
-def metas(root: LexborNode) -> dict[str, str]:
+def metas(tree: Tree) -> dict[str, str]:
     """Return the meta elements by lower-case name, property or itemprop; the first of each counts."""
     found: dict[str, str] = {}
-    for meta in root.css("meta[content]"):
+    for meta in tree.css("meta[content]"):
         attributes = meta.attributes
         name = (
             attributes.get("property")

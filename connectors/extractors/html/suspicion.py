@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from connectors.extractors.html.document import Document
+    from connectors.extractors.html.tree import Tree
 
 _KEYWORDS = ("instruction", "system prompt", "you are now", "as an ai", "language model", "disregard", "jailbreak")
 _INSTRUCTION = re.compile(
@@ -46,15 +47,15 @@ def speaks_to_machines(text: str) -> str:
     return " ".join(found.group().split())[:80] if found else ""
 
 
-def hidden_by_sheet(root: LexborNode) -> list[LexborNode]:
+def hidden_by_sheet(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:
     """Return the nodes that a rule of the page's own style sheet hides and that speak to a machine.
 
     Scripts show much of what style sheets hide, so that hiding alone is no reason to leave text out.
     """
     out: list[LexborNode] = []
-    for sheet in root.css("style"):
+    for sheet in tree.css("style", within):
         for selector in set(_HIDING_RULE.findall((sheet.text() or "")[:200_000])):
-            out.extend(node for node in root.css(selector) if speaks_to_machines(node.text() or ""))
+            out.extend(node for node in tree.css(selector, within) if speaks_to_machines(node.text() or ""))
     return out
 
 
@@ -72,7 +73,7 @@ def flags(document: Document, content: str) -> list[str]:
 
 def is_shell(document: Document, visible: int) -> bool:
     """Say whether a page is an empty frame that scripts fill: hardly any text, and a sign that scripts write it."""
-    if visible > _SHELL_CHARS or document.root.css_first("script") is None:
+    if visible > _SHELL_CHARS or document.tree.first("script") is None:
         return False
     if visible == 0 or document.body.css_first(_ROOTS) is not None:
         return True

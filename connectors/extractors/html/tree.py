@@ -1,0 +1,114 @@
+"""Queries on a parsed page: its names are gathered once, and a selector that needs others costs nothing."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from selectolax.lexbor import LexborNode
+
+_UNCERTAIN = re.compile(r"[\\|&/]|[^\x00-\x7f]")  # escapes, name spaces, nesting: left to the parser
+_ATTRIBUTE = re.compile(r"\[\s*([A-Za-z_][\w-]*)[^\]]*\]")
+_PSEUDO = re.compile(r"::?[A-Za-z-]+")
+_NAME = re.compile(r"[.#]?[A-Za-z_-][\w-]*")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+
+
+class Tree:
+    """A parsed page's nodes, by selector.
+
+    Attributes:
+        root: the outermost element.
+        names: what a selector can ask for, in lower case: tags (``p``), classes (``.note``), ids (``#top``) and the
+            names of attributes (``[href``).
+    """
+
+    __slots__ = ("names", "root")
+
+    def __init__(self, root: LexborNode) -> None:
+        self.root = root
+        self.names = _names_in(root)
+
+    def css(self, selector: str, within: LexborNode | None = None) -> list[LexborNode]:
+        """Return the nodes that match, in document order, as `LexborNode.css` does (a node matches itself)."""
+        possible = _possible(selector, self.names)
+        return (self.root if within is None else within).css(possible) if possible else []
+
+    def first(self, selector: str, within: LexborNode | None = None) -> LexborNode | None:
+        """Return the first node that matches."""
+        possible = _possible(selector, self.names)
+        return (self.root if within is None else within).css_first(possible) if possible else None
+
+
+def _names_in(root: LexborNode) -> frozenset[str]:
+    tags: set[str | None] = set()
+    keys: set[str] = set()
+    ids: set[str | None] = set()
+    classes: set[str | None] = set()
+    for node in root.traverse():
+        tags.add(node.tag)
+        if attributes := node.attributes:
+            keys.update(attributes)
+            if "class" in attributes:
+                classes.add(attributes["class"])
+            if "id" in attributes:
+                ids.add(attributes["id"])
+    names = {f".{name}" for name in " ".join(filter(None, classes)).lower().split()}
+    names.update(f"#{name.lower()}" for name in ids if name)
+    names.update(f"[{key.lower()}" for key in keys)
+    names.update(tag for tag in tags if tag)
+    return frozenset(names)
+
+
+def _possible(selector: str, names: frozenset[str]) -> str:
+    """Return the alternatives of a selector list that can match where only ``names`` stand; empty when none can."""
+    _, vocabulary = needs(selector)
+    return _kept(selector, names & vocabulary) if vocabulary else selector
+
+
+@lru_cache(maxsize=4096)
+def _kept(selector: str, present: frozenset[str]) -> str:
+    wanted, _ = needs(selector)
+    return ", ".join(alternative for alternative, needed in wanted if needed <= present)
+
+
+@lru_cache(maxsize=2048)
+def needs(selector: str) -> tuple[tuple[tuple[str, frozenset[str]], ...], frozenset[str]]:
+    """Return a selector list's alternatives, each with the names it needs to match anything, and all these names."""
+    if _UNCERTAIN.search(_QUOTED.sub("", selector)):
+        return ((selector, frozenset()),), frozenset()
+    wanted = tuple((alternative, _needed(alternative)) for alternative in _alternatives(selector))
+    return wanted, frozenset().union(*(needed for _, needed in wanted))
+
+
+def _alternatives(selector: str) -> list[str]:
+    """Part a selector list at its outer commas."""
+    out, depth, quote, start = [], 0, "", 0
+    for place, sign in enumerate(selector):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in "([":
+            depth += 1
+        elif sign in ")]":
+            depth -= 1
+        elif sign == "," and not depth:
+            out.append(selector[start:place].strip())
+            start = place + 1
+    return [*out, selector[start:].strip()]
+
+
+def _needed(alternative: str) -> frozenset[str]:
+    """Return the names that must stand in a page for one selector to match, those in its parentheses aside."""
+    bare = _QUOTED.sub("", alternative)
+    while "(" in bare:
+        inner = re.sub(r"\([^()]*\)", "", bare)
+        if inner == bare:
+            return frozenset()
+        bare = inner
+    names = {f"[{name.lower()}" for name in _ATTRIBUTE.findall(bare)}
+    names.update(name.lower() for name in _NAME.findall(_PSEUDO.sub(" ", _ATTRIBUTE.sub(" ", bare))))
+    return frozenset(names)

@@ -1,0 +1,51 @@
+"""Queries on a parsed page: the same nodes as the parser finds, for less."""
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from connectors.extractors.html.rules import SYSTEMS
+from connectors.extractors.html.special import KINDS
+from connectors.extractors.html.tree import Tree, needs
+
+PAGE = """<html id=XF lang=en><head><meta name=generator content=x><link rel="next Prev" href=/n></head>
+<body class="Home single-post" data-Role=x><div class="a note"><p style="color: red">One <a href=#x>two</a></p></div>
+<DIV CLASS='Note b' hidden><template><p class=inside>no</p></template><my-part></my-part></DIV>
+<ul><li id=Top>x<li aria-hidden=true>y</ul><svg><path class=line /></svg><p class>z
+<noscript><p class=quiet>q</noscript>"""
+SELECTORS = [
+    *(selector for _, selector in KINDS),
+    *(selector for system in SYSTEMS for selector in (system.detect, *system.container, *system.drop) if selector),
+    *("*", "p", "P", ".note", ".Note", "#top", "#Top", "html#XF", "[hidden]:not([class*=tab])", "p:not(.x), .absent"),
+    *("div > p", "[style], [nothing]", "my-part", ".inside", ".line", ".quiet"),
+    *(".a\\.b, p", "a[href='#x,y'], a[href^='#']"),
+    *("[data-role]", "p:empty", "div:has(> p) a", "link[rel~=prev i]", "body.single-post, [itemprop=datePublished]"),
+]
+
+
+@pytest.mark.parametrize("doctype", ["<!doctype html>", ""])
+def test_a_selector_finds_what_the_parser_finds(doctype):
+    root = LexborHTMLParser(doctype + PAGE).root
+    tree = Tree(root)
+    for selector in SELECTORS:
+        expected = [node.mem_id for node in root.css(selector)]
+        assert [node.mem_id for node in tree.css(selector)] == expected, selector
+        first = tree.first(selector)
+        assert ([] if first is None else [first.mem_id]) == expected[:1], selector
+
+
+def test_a_query_below_a_node_finds_that_node_and_what_is_in_it():
+    tree = Tree(LexborHTMLParser(PAGE).root)
+    box = tree.first("div.note")
+    assert [node.tag for node in tree.css("div, p, li", box)] == ["div", "p"]
+
+
+def test_what_a_selector_needs_is_known_without_a_page():
+    assert needs("p.note > a[href], :not(.x) #top:first-child")[0] == (
+        ("p.note > a[href]", frozenset({"p", ".note", "a", "[href"})),
+        (":not(.x) #top:first-child", frozenset({"#top"})),
+    )
+
+
+def test_a_selector_that_no_parser_knows_is_left_to_it():
+    with pytest.raises(Exception, match=r".+"):
+        Tree(LexborHTMLParser(PAGE).root).css("p:::")
