@@ -12,6 +12,7 @@ for folder in (Path(__file__).resolve().parents[1], Path(__file__).resolve().par
     sys.path.append(str(folder))
 
 from loopback import Site  # noqa: E402
+from ssrf_forms import SITE, names  # noqa: E402
 
 _dials: list[tuple[object, ...]] = []
 _listening = False
@@ -64,19 +65,22 @@ def dials(_ear):
 
 @pytest.fixture
 def resolver():
-    """Names of the test's own; no name leaves this machine."""
-    names = {
+    """Names of the test's own; no name leaves this machine. ``resolver.asked`` are those that were looked up."""
+    table = {
         "localhost": ["127.0.0.1"],
         "a.localhost": ["127.0.0.1"],
         "inside.test": ["127.0.0.1"],
         "mixed.test": ["93.184.216.34", "127.0.0.1"],
         "six.test": ["::1"],
-    }
+        SITE: ["127.0.0.1"],
+    } | names(SITE)
 
     async def resolve(host: str, port: int) -> list[str]:
-        found = names.get(host.rstrip("."))
+        resolve.asked.add(host)
+        found = table.get(host.rstrip("."))
         if found is None:
             raise OSError(f"no {host} here")
         return found
 
+    resolve.asked = set()
     return resolve

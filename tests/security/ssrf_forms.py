@@ -6,6 +6,9 @@ import ipaddress
 
 # ruff: noqa: RUF001 - that some characters look alike is the point
 
+SITE = "site.test"
+"""The name of a site whose other names all lead inside: a crawl with the scope ``domain`` asks for each of them."""
+
 
 def _words(text: str) -> list[str]:
     return text.split()
@@ -98,3 +101,24 @@ def forms(port: int) -> list[str]:
         f"http+unix://127.0.0.1:{port}/",
     ]
     return [f"http://{host}:{port}/canary" for host in hosts()] + tricks
+
+
+def names(domain: str) -> dict[str, list[str]]:
+    """Return names of one site that resolve inside: each to an inside address in one of its forms, some beside a public one."""
+    addresses = [host.strip("[]") for host in hosts() if _is_address(host.strip("[]"))]
+    made = {f"n{number}.{domain}": [address] for number, address in enumerate(addresses)}
+    made |= {f"m{number}.{domain}": ["93.184.216.34", address] for number, address in enumerate(INSIDE_V4)}
+    return made | {f"z{number}.{domain}": [f"{address}%1"] for number, address in enumerate(("fe80::1", "::1"))}
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def named(port: int, path: str = "/canary") -> list[str]:
+    """Return a URL in scope for each of `names`."""
+    return [f"http://{name}:{port}{path}" for name in names(SITE)]

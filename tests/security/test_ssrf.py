@@ -1,4 +1,9 @@
-"""No form of an inside address, at any entry point, makes this program dial it."""
+"""No form of an inside address, at any entry point, makes this program dial it.
+
+Every entry point gets all `forms` (addresses written oddly) and, where it asks for what lies in a scope, all `named`
+(names of the site itself that resolve inside). The canary records nothing, the interpreter's audit hook hears every
+dial, and the resolver tells that each name came as far as the guard.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +13,22 @@ from html import escape
 import httpx
 import pytest
 from loopback import Reply, redirect
-from ssrf_forms import forms
+from ssrf_forms import SITE, forms, named, names
 
-from connectors.errors import UsageError
+from connectors.errors import RetryableError, UsageError
 from connectors.models import Resource, Skipped
+from connectors.persona.client import PersonaClient
 from connectors.settings import FeedSource, SitemapSource, WebsiteSource
 from connectors.sources.feed import Feed
 from connectors.sources.sitemap import Sitemap
 from connectors.sources.website import Website
-from connectors.web import render, urls
+from connectors.web import urls
 from connectors.web.addresses import is_public
 from connectors.web.door import Door
 from connectors.web.fetcher import Fetcher, Limits
 from connectors.web.frontier import MemoryStore
 from connectors.web.guard import AddressBook, open_client
-
-ASKED = {"/robots.txt", "/sitemap.xml"}
-
+from connectors.web.sites import Sites
 
 OPEN: list[Fetcher] = []
 
@@ -36,11 +40,17 @@ async def _closed():
         await OPEN.pop().aclose()
 
 
+def home(site) -> str:
+    """Return the site's address by the name whose siblings lead inside."""
+    return f"http://{SITE}:{site.port}"
+
+
 def fetcher_for(site, resolver) -> Fetcher:
     made = Fetcher(
         user_agent="persona-ingest/0",
-        allowed=(site.url,),
+        allowed=(site.url, home(site)),
         resolver=resolver,
+        concurrency=64,
         limits=Limits(attempts=1, connect_s=2, idle_s=2, whole_s=4),
     )
     OPEN.append(made)
@@ -49,40 +59,51 @@ def fetcher_for(site, resolver) -> Fetcher:
 
 def nothing_reached(site, canary, dials) -> None:
     assert canary.asked == []
+    assert canary.connections == 0
     assert {(where[0], where[1]) for where in dials} <= {("127.0.0.1", site.port)}
 
 
+def each_came_to_the_guard(resolver) -> None:
+    assert resolver.asked >= set(names(SITE)), set(names(SITE)) - resolver.asked
+
+
+def location(form: str) -> Reply:
+    return redirect(form.replace("\n", "").encode().decode("latin-1"))
+
+
 def test_there_are_two_hundred_forms_and_more():
-    assert len(set(forms(1))) >= 200
+    assert len({urls.normalise(form) for form in forms(1)}) >= 200, "that differ, however they are written"
+    assert len(set(named(1))) >= 200
 
 
 async def test_a_direct_fetch_reaches_nothing(site, canary, dials, resolver):
     fetcher = fetcher_for(site, resolver)
-    for form in forms(canary.port):
+    for form in (*forms(canary.port), *named(canary.port)):
         uri = urls.normalise(form)
         if uri:
             got = await fetcher.fetch(uri)
             assert isinstance(got, Skipped), form
             assert got.rule in {"private-address", "dns"}, (form, got)
-    await fetcher.aclose()
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_a_url_that_skipped_normalising_reaches_nothing(site, canary, dials, resolver):
     fetcher = fetcher_for(site, resolver)
     for form in forms(canary.port):
         assert not isinstance(await fetcher.fetch(form.strip()), Resource), form
-    await fetcher.aclose()
     nothing_reached(site, canary, dials)
 
 
 async def test_a_redirect_reaches_nothing(site, canary, dials, resolver):
     fetcher = fetcher_for(site, resolver)
-    for number, form in enumerate(forms(canary.port)):
-        site.routes[f"/r{number}"] = redirect(form.replace("\n", "").encode().decode("latin-1"))
-        assert not isinstance(await fetcher.fetch(f"{site.url}/r{number}"), Resource), form
-    await fetcher.aclose()
+    for number, form in enumerate((*forms(canary.port), *named(canary.port))):
+        site.routes[f"/r{number}"] = location(form)
+        got = await fetcher.fetch(f"{site.url}/r{number}")
+        assert isinstance(got, Skipped), form
+        assert got.rule in {"private-address", "dns", "bad-redirect", "http-404"}, (form, got)
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def read_all(source) -> list:
@@ -98,119 +119,170 @@ async def read_all(source) -> list:
 
 def website(site, resolver, **options):
     return Website(
-        WebsiteSource(website=site.url + "/", **options), fetcher=fetcher_for(site, resolver), store=MemoryStore()
+        WebsiteSource(website=home(site) + "/", delay=0, **options),
+        fetcher=fetcher_for(site, resolver),
+        store=MemoryStore(),
     )
+
+
+def links(*addresses: str) -> Reply:
+    return Reply("".join(f'<a href="{escape(form)}">x</a>' for form in addresses))
 
 
 @pytest.mark.parametrize("scope", ["path", "host", "domain"])
 async def test_links_of_a_page_reach_nothing(site, canary, dials, resolver, scope):
-    site.routes["/"] = Reply("".join(f'<a href="{escape(form)}">x</a>' for form in forms(canary.port)))
+    site.routes["/"] = links(*forms(canary.port), *named(canary.port))
     await read_all(website(site, resolver, scope=scope))
     nothing_reached(site, canary, dials)
+    if scope == "domain":
+        each_came_to_the_guard(resolver)
+
+
+async def test_documents_that_a_page_links_reach_nothing(site, canary, dials, resolver):
+    site.routes["/"] = links(*named(canary.port, "/canary.pdf"), *named(canary.port, "/canary.docx"))
+    items = await read_all(website(site, resolver, scope="domain"))
+    assert sum(item.uri.endswith((".pdf", ".docx")) for item in items) >= 400
+    nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_redirects_of_pages_reach_nothing(site, canary, dials, resolver):
-    for number, form in enumerate(forms(canary.port)):
-        site.routes[f"/r{number}"] = redirect(form.replace("\n", "").encode().decode("latin-1"))
+    for number, form in enumerate((*forms(canary.port), *named(canary.port))):
+        site.routes[f"/r{number}"] = location(form)
     site.page("/", *site.routes)
     await read_all(website(site, resolver, scope="domain"))
+    assert len(site.targets()) > 600
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_sitemaps_that_robots_names_reach_nothing(site, canary, dials, resolver):
-    lines = [f"Sitemap: {form}" for form in forms(canary.port) if "\n" not in form]
+    named_there = (*forms(canary.port), *named(canary.port, "/sitemap.xml"))
+    lines = [f"Sitemap: {form}" for form in named_there if "\n" not in form]
     site.routes["/robots.txt"] = Reply("\n".join(lines), media_type="text/plain")
     site.page("/")
     await read_all(website(site, resolver))
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
+
+
+async def test_redirects_of_sitemaps_reach_nothing(site, canary, dials, resolver):
+    lines = []
+    for number, form in enumerate((*forms(canary.port), *named(canary.port))):
+        site.routes[f"/map{number}.xml"] = location(form)
+        lines.append(f"Sitemap: {home(site)}/map{number}.xml")
+    site.routes["/robots.txt"] = Reply("\n".join(lines), media_type="text/plain")
+    site.page("/")
+    await read_all(website(site, resolver))
+    assert sum(asked.path.startswith("/map") for asked in site.asked) > 600
+    nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_addresses_that_a_sitemap_lists_reach_nothing(site, canary, dials, resolver):
-    listed = "".join(f"<url><loc>{escape(form)}</loc></url>" for form in forms(canary.port))
-    nested = "".join(f"<sitemap><loc>{escape(form)}</loc></sitemap>" for form in forms(canary.port))
+    inside = (*forms(canary.port), *named(canary.port))
+    listed = "".join(f"<url><loc>{escape(form)}</loc></url>" for form in inside)
+    nested = "".join(f"<sitemap><loc>{escape(form)}</loc></sitemap>" for form in inside)
     site.routes["/list.xml"] = Reply(f"<urlset>{listed}</urlset>", media_type="application/xml")
     site.routes["/index.xml"] = Reply(f"<sitemapindex>{nested}</sitemapindex>", media_type="application/xml")
     for name in ("list", "index"):
+        resolver.asked.clear()
         source = Sitemap(
             SitemapSource(sitemap=f"{site.url}/{name}.xml"), fetcher=fetcher_for(site, resolver), store=MemoryStore()
         )
         assert not any(isinstance(item, Resource) for item in await read_all(source))
+        each_came_to_the_guard(resolver)
     nothing_reached(site, canary, dials)
 
 
 async def test_a_redirect_of_robots_txt_reaches_nothing(site, canary, dials, resolver):
-    for form in forms(canary.port)[::10]:
-        site.routes["/robots.txt"] = redirect(form.replace("\n", "").encode().decode("latin-1"))
-        site.page("/")
-        try:
-            await read_all(website(site, resolver))
-        except UsageError:
-            continue
+    fetcher = fetcher_for(site, resolver)
+    for form in (*forms(canary.port), *named(canary.port)):
+        site.routes["/robots.txt"] = location(form)
+        sites = Sites(fetcher)
+        await sites.robots(site.url + "/")
+        assert sites.problems, form
+        await sites.aclose()
+    assert sum(asked.path == "/robots.txt" for asked in site.asked) > 600
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_a_redirect_of_the_start_page_reaches_nothing(site, canary, dials, resolver):
-    for form in forms(canary.port):
-        site.routes["/"] = redirect(form.replace("\n", "").encode().decode("latin-1"))
+    for form in (*forms(canary.port), *named(canary.port)):
+        site.routes["/"] = location(form)
         with pytest.raises(UsageError):
             await read_all(website(site, resolver, scope="domain"))
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_an_alternate_of_a_page_reaches_nothing(site, canary, dials, resolver):
     source = website(site, resolver)
-    for form in forms(canary.port):
+    for form in (*forms(canary.port), *named(canary.port)):
         assert isinstance(await source.fetch_alternate(form), Skipped), form
+    for number, form in enumerate((*forms(canary.port), *named(canary.port))):
+        site.routes[f"/r{number}"] = location(form)
+        assert isinstance(await source.fetch_alternate(f"{home(site)}/r{number}"), Skipped), form
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
-async def test_articles_and_pages_of_a_feed_reach_nothing(site, canary, dials, resolver):
-    entries = "".join(f"<item><title>t</title><link>{escape(form)}</link></item>" for form in forms(canary.port))
+async def items_of_feed(site, resolver, path="/feed") -> list:
+    source = Feed(FeedSource(feed=site.url + path, delay=0), fetcher=fetcher_for(site, resolver))
+    return [item async for item in source.read()]
+
+
+async def test_articles_of_a_feed_reach_nothing(site, canary, dials, resolver):
+    inside = (*forms(canary.port), *named(canary.port))
+    entries = "".join(f"<item><title>t</title><link>{escape(form)}</link></item>" for form in inside)
+    for number, form in enumerate(inside):
+        site.routes[f"/r{number}"] = location(form)
+        entries += f"<item><title>t</title><link>{site.url}/r{number}</link></item>"
     site.routes["/feed"] = Reply(f"<rss><channel>{entries}</channel></rss>", media_type="application/rss+xml")
-    for form in [f"{site.url}/feed", *forms(canary.port)[::20]]:
-        following = f"<feed xmlns='http://www.w3.org/2005/Atom'><link rel='next' href='{escape(form)}'/></feed>"
-        site.routes["/atom"] = Reply(following, media_type="application/atom+xml")
-        path = "/feed" if form.startswith(site.url) else "/atom"
-        source = Feed(FeedSource(feed=site.url + path), fetcher=fetcher_for(site, resolver))
-        assert not any(isinstance(item, Resource) and item.status for item in [item async for item in source.read()])
+    items = await items_of_feed(site, resolver)
+    assert not any(isinstance(item, Resource) and item.status for item in items)
     nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not render.available(), reason="needs the extra 'browser' and Chromium")
-async def test_scripts_of_a_rendered_page_reach_nothing(site, canary, resolver):
-    """The browser dials by itself, so the canary is asked: it must see no connection at all."""
-    import json
-
-    asked = json.dumps(forms(canary.port)).replace("</", "<\\/")
-    site.routes["/app"] = Reply(
-        f"<body><script>for (const u of {asked}) {{ try {{ fetch(u).catch(e => 0) }} catch (e) {{}}"
-        "  const s = document.createElement('script'); s.src = u; document.head.append(s) }"
-        "  document.body.append('done')</script></body>"
-    )
-    fetcher = fetcher_for(site, resolver)
-    renderer = render.Renderer(fetcher, limits=render.RenderLimits(requests=2000, whole_s=90))
-    got = await renderer.render(await fetcher.fetch(f"{site.url}/app"))
-    await renderer.close()
-    await fetcher.aclose()
-    assert isinstance(got, Resource), got
-    assert b"done" in got.body
-    assert canary.connections == 0
-    assert canary.asked == []
+async def test_the_next_pages_of_a_feed_and_their_redirects_reach_nothing(site, canary, dials, resolver):
+    """Only the feed's own origin is asked for a next page: there the redirect is the way inside."""
+    for form in (*forms(canary.port), *named(canary.port)):
+        for following in (escape(form), "/moved"):
+            page = f"<feed xmlns='http://www.w3.org/2005/Atom'><link rel='next' href='{following}'/></feed>"
+            site.routes["/feed"] = Reply(page, media_type="application/atom+xml")
+            site.routes["/moved"] = location(form)
+            assert not any(isinstance(item, Resource) for item in await items_of_feed(site, resolver)), form
+    assert sum(asked.path == "/moved" for asked in site.asked) > 600
+    nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
 
 
 async def test_the_client_that_others_use_reaches_nothing(site, canary, dials, resolver):
     async with open_client([site.url], resolver=resolver, timeout_s=2) as client:
         assert (await client.get(site.url + "/x")).status_code == 404
-        for form in forms(canary.port):
+        for form in (*forms(canary.port), *named(canary.port)):
             with pytest.raises((httpx.RequestError, httpx.InvalidURL, ValueError)):
                 await client.get(form)
+    nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
+
+
+async def test_redirects_of_the_persona_api_reach_nothing(site, canary, dials):
+    """The client of the API follows none: it holds the secret."""
+    async with PersonaClient(base_url=site.url + "/persona/", timeout_s=5) as client:
+        for form in (*forms(canary.port), *named(canary.port)):
+            site.routes["/persona/api/persona/chats"] = location(form)
+            with pytest.raises(RetryableError, match="answered 302|broke off"):
+                await client.chats()
+    assert len(site.asked) > 600
     nothing_reached(site, canary, dials)
 
 
 async def test_what_the_operator_names_is_allowed_by_exact_host_and_port(site, canary, resolver):
-    named = [f"http://inside.test:{site.port}/"]
-    async with open_client(named, resolver=resolver) as client:
+    named_here = [f"http://inside.test:{site.port}/"]
+    async with open_client(named_here, resolver=resolver) as client:
         assert (await client.get(f"http://inside.test:{site.port}/x")).status_code == 404
         for other in (f"http://127.0.0.1:{site.port}/x", f"http://inside.test:{canary.port}/x"):
             with pytest.raises(httpx.RequestError):
