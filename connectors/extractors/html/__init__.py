@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _THIN_WORDS = 40
 _LONG_WORDS = 20_000
-_ENOUGH_TO_DETECT = 200
-_DETECTED_CHARS = 1_200
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 _RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Python frames cost no C stack
 
@@ -92,17 +90,8 @@ def word_count(text: str) -> int:
     return len(text.split()) + len(_CJK.findall(text))
 
 
-def _detected(content: str) -> str:
-    """Return the language of a text that declares none; empty where it is too short to say."""
-    if len(content) < _ENOUGH_TO_DETECT:
-        return ""
-    import py3langid  # it loads a model, and most pages declare their language
-
-    return str(py3langid.classify(content[:_DETECTED_CHARS])[0])
-
-
 def _page(document: Document, resource: Resource, rules: CleaningRules, about: About, choice: Choice) -> Page:
-    from connectors.extractors.html import metadata, suspicion
+    from connectors.extractors.html import language, metadata, suspicion
 
     content = tidy.visible(choice.content).strip()
     title, titled = metadata.title_of(about, content, document.uri)
@@ -126,7 +115,7 @@ def _page(document: Document, resource: Resource, rules: CleaningRules, about: A
         "media_type": resource.media_type or "text/html",
     }
     if not values.get("language"):
-        values["language"] = rules.language or _detected(content)
+        values["language"] = rules.language or language.detected(content)
     return Page(
         uri=document.uri,
         title=title,
