@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import re
-from itertools import groupby
-from typing import NamedTuple
 
 BOLD, ITALIC, CODE, STRIKE, RAW = 1, 2, 4, 8, 16
 BREAK = "\x00"  # a line break among the runs; NUL cannot come out of the parser
 
+Run = tuple[str, int, str]
+"""A piece of text as the tree has it (white space not yet folded), its style, and the link that it stands in."""
 
-class Run(NamedTuple):
-    """A piece of text as the tree has it: white space not yet folded."""
-
-    text: str
-    style: int
-    link: str
-
-
-_SPECIAL = re.compile(r"[\\*_`<\[]")
+_SPECIAL = re.compile(r"[\\*_`<\[&]")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _EMPHASIS = re.compile(
     r"(?<![\w*\\])(\*{1,3})(?=[^\s*])([^*\n]*[^\s*])(\*{1,3})(?!\*)|(?<![\w_\\])(_{1,2})(?=[^\s_])([^\n]*?[^\s_])(_{1,2})(?![\w_])"
@@ -39,10 +31,10 @@ def _escape_emphasis(match: re.Match[str]) -> str:
 
 def escape(text: str) -> str:
     """Escape only what Markdown would take for markup, so that the text reads as it was written."""
-    if "&" in text:
-        text = _ENTITY.sub("&amp;", text)
     if not _SPECIAL.search(text):
         return text
+    if "&" in text:
+        text = _ENTITY.sub("&amp;", text)
     if "\\" in text:
         text = _BACKSLASH.sub(r"\\\\", text)
     if "<" in text:
@@ -64,7 +56,12 @@ def _escape_start(match: re.Match[str]) -> str:
 
 def guard_lines(text: str) -> str:
     """Escape what would turn a line of a paragraph into a heading, a list item, a quote or a fence."""
+    if "\n" not in text and text[:1] not in _STARTERS and not text[:1].isdecimal():
+        return text
     return _LINE_START.sub(_escape_start, text)
+
+
+_STARTERS = frozenset("#-+*>~`=")
 
 
 def code_span(text: str) -> str:
@@ -83,31 +80,62 @@ def destination(url: str) -> str:
 
 
 def _leaf(text: str, style: int) -> str:
-    before, core, after = _apart(text)
-    if not core:
-        return text
     if style & CODE:
-        core = code_span(core)
-    elif not style & RAW:
-        core = escape(core)
-    return before + core + after
+        before, core, after = _apart(text)
+        return f"{before}{code_span(core)}{after}" if core else text
+    return text if style & RAW else escape(text)
 
 
 _MARKERS = ((BOLD, "**"), (ITALIC, "*"), (STRIKE, "~~"))
+_NESTED = BOLD | ITALIC | STRIKE
+_LEAVES = CODE | RAW
 
 
-def _styled(runs: list[Run], level: int = 0) -> str:
+def _styled(runs: list[Run]) -> str:
     """Nest the markers: bold around italic around code, each once around all that it covers."""
+    styles = 0
+    for run in runs:
+        styles |= run[1]
+    return _nested(runs, 0) if styles & _NESTED else _leaves(runs)
+
+
+def _nested(runs: list[Run], level: int) -> str:
     if level == len(_MARKERS):
-        groups = groupby(runs, key=lambda run: run.style & (CODE | RAW))
-        return "".join(_leaf("".join(run.text for run in group), style) for style, group in groups)
+        return _leaves(runs)
     bit, marker = _MARKERS[level]
-    parts = []
-    for marked, group in groupby(runs, key=lambda run: bool(run.style & bit)):
-        text = _styled(list(group), level + 1)
-        before, core, after = _apart(text)
-        # A marker around punctuation alone is no markup that anybody reads.
-        parts.append(f"{before}{marker}{core}{marker}{after}" if marked and any(map(str.isalnum, core)) else text)
+    parts: list[str] = []
+    group: list[Run] = []
+    marked = runs[0][1] & bit
+    for run in runs:
+        if run[1] & bit != marked:
+            parts.append(_marked(_nested(group, level + 1), marker if marked else ""))
+            group, marked = [], run[1] & bit
+        group.append(run)
+    parts.append(_marked(_nested(group, level + 1), marker if marked else ""))
+    return "".join(parts)
+
+
+def _marked(text: str, marker: str) -> str:
+    """Put a marker around a text; around punctuation alone it is no markup that anybody reads."""
+    if not marker:
+        return text
+    before, core, after = _apart(text)
+    return f"{before}{marker}{core}{marker}{after}" if any(map(str.isalnum, core)) else text
+
+
+def _leaves(runs: list[Run]) -> str:
+    text, style, _ = runs[0]
+    if len(runs) == 1:
+        return _leaf(text, style)
+    style &= _LEAVES
+    parts: list[str] = []
+    for more, other, _ in runs[1:]:
+        if other & _LEAVES != style:
+            parts.append(_leaf(text, style))
+            text, style = more, other & _LEAVES
+        else:
+            text += more
+    parts.append(_leaf(text, style))
     return "".join(parts)
 
 
@@ -117,28 +145,30 @@ def _folded(runs: list[Run]) -> list[Run]:
     space = True
     for text, style, link in runs:
         if text == BREAK:
-            if out and out[-1].text.endswith(" "):
-                out[-1] = Run(out[-1].text.rstrip(" "), out[-1].style, out[-1].link)
-            out.append(Run(BREAK, 0, link))
+            if out and out[-1][0].endswith(" "):
+                out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
+            out.append((BREAK, 0, link))
             space = True
             continue
         words = text.split()
         if not words:
             if not space and text:
-                out.append(Run(" ", 0, link))
+                out.append((" ", 0, link))
                 space = True
             continue
         folded = " ".join(words)
         if not space and text[0].isspace():
             folded = " " + folded
         space = text[-1].isspace()
-        out.append(Run(folded + " " if space else folded, style, link))
+        out.append((folded + " " if space else folded, style, link))
     return out
 
 
 def _apart(text: str) -> tuple[str, str, str]:
     """Split off the white space at both ends, which must stand outside of markers."""
     core = text.strip(" ")
+    if len(core) == len(text):
+        return "", core, ""
     if not core:
         return text, "", ""
     start = text.index(core)
@@ -146,34 +176,60 @@ def _apart(text: str) -> tuple[str, str, str]:
 
 
 def _linked(link: str, runs: list[Run]) -> str:
-    parts = []
-    for is_break, group in groupby(runs, key=lambda run: run.text == BREAK):
-        if is_break:
-            parts.append(" " if link else "".join(run.text for run in group))
-        else:
-            parts.append(_styled(list(group)))
-    whole = "".join(parts)
+    whole = _broken(link, runs) if (BREAK, 0, link) in runs else _styled(runs)
     if not link:
         return whole
     before, core, after = _apart(whole)
-    if not core:
-        return whole
-    return f"{before}[{core}]({destination(link)}){after}"
+    return f"{before}[{core}]({destination(link)}){after}" if core else whole
+
+
+def _broken(link: str, runs: list[Run]) -> str:
+    """Write runs with line breaks among them; a link has none."""
+    parts: list[str] = []
+    group: list[Run] = []
+    broken = False
+    for run in runs:
+        if run[0] != BREAK:
+            group.append(run)
+            broken = False
+            continue
+        if group:
+            parts.append(_styled(group))
+            group = []
+        if not link:
+            parts.append(BREAK)
+        elif not broken:
+            parts.append(" ")
+        broken = True
+    if group:
+        parts.append(_styled(group))
+    return "".join(parts)
+
+
+def _joined(runs: list[Run]) -> str:
+    """Write folded runs, each link once around all that it covers."""
+    if not runs:
+        return ""
+    parts: list[str] = []
+    group: list[Run] = []
+    link = runs[0][2]
+    for run in runs:
+        if run[2] != link:
+            parts.append(_linked(link, group))
+            group, link = [], run[2]
+        group.append(run)
+    parts.append(_linked(link, group))
+    return "".join(parts)
 
 
 def line(runs: list[Run]) -> str:
     """Return the Markdown of the runs on one line."""
-    folded = _folded([Run(" ", 0, run.link) if run.text == BREAK else run for run in runs])
-    return "".join(_linked(link, list(group)) for link, group in groupby(folded, key=lambda run: run.link)).strip()
+    return _joined(_folded([(" ", 0, run[2]) if run[0] == BREAK else run for run in runs])).strip()
 
 
 def render(runs: list[Run]) -> list[str]:
     """Return the Markdown of the runs: one string a paragraph (two line breaks part paragraphs)."""
-    if len(runs) == 1 and not runs[0].style and not runs[0].link and runs[0].text != BREAK:
-        text = escape(" ".join(runs[0].text.split()))
-        return [guard_lines(text)] if text else []
-    folded = _folded(runs)
-    text = "".join(_linked(link, list(group)) for link, group in groupby(folded, key=lambda run: run.link))
+    text = _joined(_folded(runs))
     if BREAK not in text:
         text = text.strip()
         return [guard_lines(text)] if text else []

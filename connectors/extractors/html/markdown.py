@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html import code, special, tables
-from connectors.extractors.html.inline import BOLD, BREAK, CODE, ITALIC, RAW, STRIKE, Run, line, render
+from connectors.extractors.html.inline import BOLD, BREAK, CODE, ITALIC, RAW, STRIKE, line, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from selectolax.lexbor import LexborNode
+
+    from connectors.extractors.html.inline import Run
 
 MAX_DEPTH = 1000  # browsers flatten what is nested deeper than 512
 
@@ -107,7 +109,9 @@ class Writer:
         child = node.first_child
         while child is not None:
             if child.tag == "-text":
-                flow.runs.append(Run(child.text_content or "", self._style, self._link))
+                text = child.text_content or ""
+                if flow.runs or not text.isspace():  # white space before a paragraph is nobody's
+                    flow.runs.append((text, self._style, self._link))
             else:
                 self._node(child, flow)
             child = child.next
@@ -121,18 +125,20 @@ class Writer:
             if special.WRITERS[kind](self, node, flow):
                 return
         tag = node.tag or ""
-        if tag in _DROP:
-            return
-        if tag in _BLOCK:
-            flow.flush()
-            self._children(node, flow)
-            flow.flush()
-        elif tag in _STYLES:
+        if tag in _STYLES:
             self._styled(node, flow, _STYLES[tag])
         elif tag in _WRITERS:
             _WRITERS[tag](self, node, flow)
         else:
             self._children(node, flow)
+
+    def _leave_out(self, _node: LexborNode, _flow: Flow) -> None:
+        pass
+
+    def _block(self, node: LexborNode, flow: Flow) -> None:
+        flow.flush()
+        self._children(node, flow)
+        flow.flush()
 
     def _styled(self, node: LexborNode, flow: Flow, style: int) -> None:
         before = self._style
@@ -145,13 +151,13 @@ class Writer:
         flow = Flow()
         self._styled(node, flow, BOLD)
         if not flow.blocks:
-            return line([run._replace(style=run.style & ~ITALIC) for run in flow.runs])
+            return line([(text, style & ~ITALIC, link) for text, style, link in flow.runs])
         flow.flush()
         return " ".join(" ".join(block.split()) for block in flow.blocks)
 
     def raw(self, text: str, flow: Flow) -> None:
         """Add a piece that is Markdown already to the open paragraph."""
-        flow.runs.append(Run(text, RAW, self._link))
+        flow.runs.append((text, RAW, self._link))
 
     def _anchor(self, node: LexborNode, flow: Flow) -> None:
         href = node.attributes.get("href")
@@ -164,7 +170,7 @@ class Writer:
         self._link = before
 
     def _break(self, _node: LexborNode, flow: Flow) -> None:
-        flow.runs.append(Run(BREAK, 0, self._link))
+        flow.runs.append((BREAK, 0, self._link))
 
     def _heading(self, node: LexborNode, flow: Flow) -> None:
         self.heading(node, flow, int((node.tag or "h2")[1]))
@@ -202,7 +208,7 @@ class Writer:
             if child.tag == "li" and not self.kinds.get(child.mem_id):
                 self._children(child, own)
             elif child.tag == "-text":
-                own.runs.append(Run(child.text_content or "", self._style, self._link))
+                own.runs.append((child.text_content or "", self._style, self._link))
             else:
                 self._node(child, own)
             own.flush()
@@ -242,14 +248,14 @@ class Writer:
         self._children(node, flow)
 
     def _ruby(self, node: LexborNode, flow: Flow) -> None:
-        flow.runs.append(Run("(", self._style, self._link))
+        flow.runs.append(("(", self._style, self._link))
         self._children(node, flow)
-        flow.runs.append(Run(")", self._style, self._link))
+        flow.runs.append((")", self._style, self._link))
 
     def _q(self, node: LexborNode, flow: Flow) -> None:
-        flow.runs.append(Run("“", self._style, self._link))
+        flow.runs.append(("“", self._style, self._link))
         self._children(node, flow)
-        flow.runs.append(Run("”", self._style, self._link))
+        flow.runs.append(("”", self._style, self._link))
 
 
 def _lays_out(node: LexborNode) -> bool:
@@ -272,7 +278,9 @@ def _tight(blocks: list[str]) -> bool:
 
 
 _WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], None]] = {
-    "a": Writer._anchor,  # noqa: SLF001 - the table is part of the class
+    **dict.fromkeys(_DROP, Writer._leave_out),  # noqa: SLF001 - the table is part of the class
+    **dict.fromkeys(_BLOCK, Writer._block),  # noqa: SLF001
+    "a": Writer._anchor,  # noqa: SLF001
     "br": Writer._break,  # noqa: SLF001
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Writer._heading),  # noqa: SLF001
     **dict.fromkeys(("pre", "listing", "xmp", "plaintext"), Writer._pre),  # noqa: SLF001

@@ -8,7 +8,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
-from connectors.extractors.html.inline import Run, destination
+from connectors.extractors.html.inline import destination
 from connectors.extractors.html.suspicion import hidden_by_sheet
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def role_heading(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 
 def plain(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """A button that is the handle of a folded part: its text counts."""
-    flow.runs.append(Run(writer.line(node), 0, ""))
+    flow.runs.append((writer.line(node), 0, ""))
     return True
 
 
