@@ -5,22 +5,24 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from prefect.context import FlowRunContext
+from prefect.artifacts import acreate_markdown_artifact
 from prefect.flow_runs import asuspend_flow_run
 from prefect.input import RunInput
+from prefect.input.actions import acreate_flow_run_input, aread_flow_run_input
 from prefect.logging import get_run_logger
 from pydantic import Field
 
 from connectors.settings import StateSettings
-from flows.reports import approval_request
+from flows import notices
+from flows.reports import approval_request, decision_report, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from connectors.settings import PersonaSettings
 
 WAITS_AT_MOST_S = 7 * 24 * 3600
-_KEY = "approval-of-run-"
+_BEFORE = "persona-ingest-sources"
 
 
 class Decision(StrEnum):
@@ -43,49 +45,88 @@ class Approval(RunInput):
     )
 
 
-async def waiting(names: Sequence[str], *, state: StateSettings) -> list[dict[str, Any]]:
-    """Return the runs of these sources that wait for a person: number, source, and what they ask."""
+async def waiting(summaries: Sequence[Mapping[str, Any]], *, state: StateSettings) -> list[dict[str, Any]]:
+    """Return which of these runs of sources wait for a person, still: number, source, kind, and what they ask."""
     from connectors.pipeline import parts
 
+    mine = {str(one.get("run")) for one in summaries if one["state"] == "awaiting-approval"}
+    if not mine:
+        return []
     ledger = parts.open_ledger(state)
     try:
         found = await ledger.waiting()
     finally:
         await ledger.close()
     return [
-        {"run": one.run, "source": one.source, "approval": one.summary.get("approval", {})}
+        {
+            "run": one.run,
+            "source": one.source,
+            "kind": one.summary.get("kind", ""),
+            "approval": one.summary.get("approval", {}),
+        }
         for one in found
-        if one.source in names
+        if str(one.run) in mine
     ]
 
 
-def asked_before() -> set[int]:
-    """Return the runs that this flow run was suspended for already; empty unless it was resumed."""
-    context = FlowRunContext.get()
-    keys = (context.flow_run.empirical_policy.pause_keys if context and context.flow_run else None) or set()
-    return {int(key.removeprefix(_KEY)) for key in keys if key.startswith(_KEY)}
+async def keep(summaries: Sequence[Mapping[str, Any]]) -> None:
+    """Let the server remember how each source ended: a flow that is resumed starts again, maybe on another machine."""
+    kept = [{key: one.get(key) for key in ("name", "state", "run", "problems")} for one in summaries]
+    await acreate_flow_run_input(_BEFORE, kept)
 
 
-async def ask_and_carry_out(asked: dict[str, Any], *, persona: PersonaSettings) -> str:
-    """Suspend the flow run until a person has decided, then do exactly that; returns what was done, in words.
+async def kept() -> list[dict[str, Any]]:
+    """Return how each source ended before this flow run was suspended; empty unless it was resumed."""
+    return await aread_flow_run_input(_BEFORE) or []
+
+
+async def ask_and_carry_out(asked: dict[str, Any], *, persona: PersonaSettings) -> tuple[str, bool]:
+    """Suspend the flow run until a person has decided, then do exactly that; returns what was done, and whether all.
 
     The worker's slot is free meanwhile. The flow starts again from its top when it is resumed.
     """
     form = Approval.with_initial_data(description=approval_request(asked))
-    key = f"{_KEY}{asked['run']}"
+    key = f"approval-of-run-{asked['run']}"
     said: Any = await asuspend_flow_run(wait_for_input=form, timeout=WAITS_AT_MOST_S, key=key)
-    words = await _carry_out(asked, Decision(said.decision), list(said.addresses), persona=persona)
+    done = await _carry_out(asked, Decision(said.decision), list(said.addresses), persona=persona)
+    words = f"{asked['source']}: {in_words(done)}"
     get_run_logger().info("%s", words)
-    return words
+    await acreate_markdown_artifact(
+        markdown=decision_report(asked, words), key=key_of("report", asked["source"]), description=words[:200]
+    )
+    notices.emit(
+        {
+            "name": asked["source"],
+            "kind": asked["kind"],
+            "run": asked["run"],
+            "state": "approved",
+            "delivered": {"deleted": done.get("deleted", 0)},
+        }
+    )
+    return words, not done.get("failed")
 
 
-async def _carry_out(asked: dict[str, Any], decision: Decision, only: list[str], *, persona: PersonaSettings) -> str:
+async def _carry_out(
+    asked: dict[str, Any], decision: Decision, only: list[str], *, persona: PersonaSettings
+) -> dict[str, Any]:
     from connectors.pipeline import operate
 
     state = StateSettings()
     if decision is Decision.REJECT:
-        done = await operate.reject(asked["run"], persona=persona, state=state)
-        return f"{asked['source']}: rejected, {done['kept']} pages stay as they are."
-    some = only if decision is Decision.SOME else None
+        return {"decision": decision, **await operate.reject(asked["run"], persona=persona, state=state)}
+    some = {address.strip() for address in only} if decision is Decision.SOME else None
     done = await operate.approve(asked["run"], persona=persona, state=state, only=some)
-    return f"{asked['source']}: {decision.value}: {done['deleted']} removed, {done['updated']} updated."
+    listed = {page["uri"] for page in asked["approval"].get("pages", ())}
+    return {"decision": decision, **done, "unlisted": len((some or set()) - listed)}
+
+
+def in_words(done: Mapping[str, Any]) -> str:
+    """Return what a decision brought, in a sentence."""
+    if done["decision"] is Decision.REJECT:
+        return f"rejected, {done['kept']} pages stay as they are."
+    words = f"{done['decision'].value}: {done['deleted']} removed, {done['updated']} updated"
+    if done.get("unlisted"):
+        words += f"; {done['unlisted']} of the addresses are not on the list"
+    if done.get("failed"):
+        words += f"; {done['failed']} failed, the next sync asks again"
+    return f"{words}."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ async def gather(run: IngestRun) -> Facts:
     except Exception:
         log.debug("the report's lists could not be read", exc_info=True)
     return facts
+
+
+def with_tonight(facts: Facts, summary: Mapping[str, Any]) -> Facts:
+    """Return the facts with the run itself as the last of its nights: they were read before it was summed up."""
+    tonight = _night(datetime.now(UTC).date().isoformat(), summary)
+    return replace(facts, nights=[*facts.nights, tonight][-NIGHTS:])
 
 
 def _night(day: str, summary: Mapping[str, Any]) -> dict[str, Any]:

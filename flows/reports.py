@@ -79,7 +79,8 @@ def _headline(summary: Mapping[str, Any]) -> str:
     where = escaped(str(summary.get("where", "")))
     head = f"**{str(summary['state']).capitalize()}** · run {summary.get('run', '')} · into {where}"
     problems = "\n".join(f"- {escaped(problem, longest=400)}" for problem in summary.get("problems", ()))
-    return f"{head}\n\n{problems}".strip()
+    notes = "\n".join(f"- **Note:** {escaped(note, longest=400)}" for note in summary.get("notes", ()))
+    return "\n\n".join(part for part in (head, problems, notes) if part)
 
 
 def _totals(summary: Mapping[str, Any]) -> str:
@@ -202,6 +203,7 @@ def _nights(facts: Facts) -> str:
     first, last = facts.nights[0]["day"], facts.nights[-1]["day"]
     return (
         f"### The last {len(facts.nights)} runs, {first} to {last}\n\n"
+        "The artifact `nights-…` of this run is their picture.\n\n"
         "| | oldest to newest | last | most |\n|---|---|---|---|\n" + "\n".join(rows)
     )
 
@@ -222,12 +224,22 @@ def approval_request(waiting: Mapping[str, Any]) -> str:
     return f"## {escaped(str(waiting['source']))}, run {waiting['run']}\n\n{_asked(waiting['approval'])}"
 
 
+def decision_report(waiting: Mapping[str, Any], words: str) -> str:
+    """Return what became of a sync that waited for a person: the source's report from then on, in Markdown."""
+    head = f"## {escaped(str(waiting['source']))}\n\n**Decided** · run {waiting['run']}"
+    return f"{head}\n\n{escaped(words, longest=400)}\n\n### What was asked\n\n{_list(waiting['approval'])}"
+
+
 def _asked(asked: Mapping[str, Any]) -> str:
+    return f"### Waits for approval: {asked['count']} pages\n\n{_list(asked)}"
+
+
+def _list(asked: Mapping[str, Any]) -> str:
     listed = "\n".join(
         f"- {link(page['uri'], page['uri'])}: {escaped(page['reason'])}" for page in asked["pages"][:MOST_LISTED]
     )
     more = f"\n- … and {asked['count'] - MOST_LISTED} more" if asked["count"] > MOST_LISTED else ""
-    return f"### Waits for approval: {asked['count']} pages\n\n{escaped(asked['why'], longest=400)}\n\n{listed}{more}"
+    return f"{escaped(asked['why'], longest=400)}\n\n{listed}{more}"
 
 
 def _next(summary: Mapping[str, Any]) -> str:
@@ -263,9 +275,13 @@ async def update_progress(artifact: UUID | None, progress: Progress) -> None:
 
 
 async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> UUID:
-    """Create the report of one source, and tables of its batches and failures; returns the report's id."""
-    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+    """Create the report of one source, tables of its batches and failures, a picture; returns the report's id."""
+    from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact, acreate_table_artifact
 
+    from flows.facts import with_tonight
+    from flows.pictures import as_address, nights_svg
+
+    facts = with_tonight(facts, summary)
     name = str(summary["name"])
     key = key_of("report", name)
     text = report(summary, facts, prompts=prompts)
@@ -275,6 +291,10 @@ async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence
     if facts.failures:
         rows = [{"url": uri, "rule": rule, "why": detail} for uri, rule, detail in facts.failures]
         await acreate_table_artifact(table=_plain(rows), key=key_of("failures", name), description="What failed")
+    if len(facts.nights) > 1:
+        picture = as_address(nights_svg(facts.nights))
+        about = f"{name}: the last {len(facts.nights)} runs"[:200]
+        await acreate_image_artifact(image_url=picture, key=key_of("nights", name), description=about)
     return made
 
 

@@ -63,20 +63,22 @@ async def sync_knowledge_base(
         Path(config or os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml"), names or [], dry_run=dry_run
     )
     get_run_logger().info("%s sources: %s", len(sources), ", ".join(source.name for source in sources))
-    names = [source.name for source in sources]
     # A run that was suspended for an approval starts again here when somebody has decided: it must not crawl again.
-    before = approvals.asked_before()
-    asked = [one for one in await approvals.waiting(names, state=StateSettings()) if one["run"] in before]
-    summaries: list[dict[str, Any]] = []
-    if not before:
+    summaries = await approvals.kept()
+    resumed = bool(summaries)
+    if not resumed:
         summaries = await _all(sources, credentials)
         text = reports.overview(summaries)
         await acreate_markdown_artifact(markdown=text, key="nightly-sync", description="All sources")
-        asked = await approvals.waiting(
-            [s["name"] for s in summaries if s["state"] == "awaiting-approval"], state=StateSettings()
-        )
-    done = await _approvals(asked, credentials)
-    return _verdict(summaries, done)
+    asked = await approvals.waiting(summaries, state=StateSettings())
+    if asked and not deployment.get_id():  # there is no form without a deployment: the command line decides
+        get_run_logger().warning("Waiting for `persona-ingest sync --approve %s` or --reject", asked[0]["run"])
+        asked = []
+    if asked and not resumed:
+        await approvals.keep(summaries)
+    persona = await persona_of(credentials) if asked else None
+    done = [await approvals.ask_and_carry_out(one, persona=persona) for one in asked if persona]
+    return _verdict(summaries, done, resumed=resumed)
 
 
 async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any]]:
@@ -86,17 +88,6 @@ async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any
         if summaries[-1]["state"] == "stopped":
             break
     return summaries
-
-
-async def _approvals(asked: list[dict[str, Any]], credentials: str) -> list[str]:
-    """Ask a person about each run that waits; without a deployment there is no form, and the command line decides."""
-    if asked and not deployment.get_id():
-        get_run_logger().warning("Waiting for `persona-ingest sync --approve %s` or --reject", asked[0]["run"])
-        return []
-    if not asked:
-        return []
-    persona = await persona_of(credentials)
-    return [await approvals.ask_and_carry_out(one, persona=persona) for one in asked]
 
 
 async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
@@ -128,10 +119,15 @@ def shown(address: str) -> str:
     return redact(address) if "://" in address else address
 
 
-def _verdict(summaries: list[dict[str, Any]], done: list[str]) -> State[Any]:
+def _verdict(summaries: list[dict[str, Any]], done: list[tuple[str, bool]], *, resumed: bool = False) -> State[Any]:
     wrong = [summary["name"] for summary in summaries if summary["state"] not in {"completed", "awaiting-approval"}]
+    words = " ".join(sentence for sentence, _ in done)
     if any(summary["state"] == "stopped" and not summary.get("problems") for summary in summaries):
         return Cancelled(message="Stopped at a safe point; the next sync goes on from here.")
     if wrong:
-        return Failed(message=f"Not complete: {', '.join(wrong)}. The reports tell why.")
-    return Completed(message=" ".join(done) or f"{len(summaries)} sources are up to date.")
+        return Failed(message=f"Not complete: {', '.join(wrong)}. The reports tell why. {words}".strip())
+    if not all(complete for _, complete in done):
+        return Failed(message=words)
+    if resumed and not done:
+        words = "Nothing waits any more: it was decided elsewhere, or a newer sync took its place."
+    return Completed(message=words or f"{len(summaries)} sources are up to date.")

@@ -120,26 +120,56 @@ def test_the_block_serves_instead_of_the_environment_and_its_secret_is_never_sho
     assert "wrong-s3cret" not in json.dumps(local_prefect.get(f"/flow_runs/{run}")) + str(local_prefect.logs(run))
 
 
-def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_prefect, site, page, picture):
-    (local_prefect.work / "sources.yaml").write_text(f"sources:\n  - name: shrinking\n    website: {site.url}\n")
+def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_prefect, site, sites, page, picture):
+    """One nightly sync, three sources: each is asked about in turn, and each answer is carried out to the letter."""
+    other, third = sites(), sites()
+    (local_prefect.work / "sources.yaml").write_text(
+        f"sources:\n  - name: shrinking\n    website: {site.url}\n"
+        f"  - name: partly\n    website: {other.url}\n  - name: kept\n    website: {third.url}\n"
+    )
     local_prefect.wait(local_prefect.run("sync-knowledge-base/nightly-sync"), "COMPLETED")
-    site.pages = 8
-    local_prefect.wait(local_prefect.run("sync-knowledge-base/nightly-sync"), "COMPLETED", "PAUSED")
+    for one in (site, other, third):
+        one.pages = 8
+    local_prefect.wait(local_prefect.run("sync-knowledge-base/nightly-sync"), "COMPLETED")
     run = local_prefect.run("sync-knowledge-base/nightly-sync")
     local_prefect.wait(run, "PAUSED")
-    requests = site.requests
+    requests = [one.requests for one in (site, other, third)]
+    _decide(page, local_prefect, run, "shrinking", "approve all", picture=picture)
+    local_prefect.wait(run, "PAUSED")
+    gone = [f"{other.url}page-20.html", f"{other.url}page-9.html"]
+    _decide(page, local_prefect, run, "partly", "approve some", addresses=gone)
+    local_prefect.wait(run, "PAUSED")
+    _decide(page, local_prefect, run, "kept", "reject")
+    message = local_prefect.wait(run, "COMPLETED")
+    assert message == "kept: rejected, 12 pages stay as they are."
+    told = " ".join(local_prefect.logs(run))
+    assert "shrinking: approve all: 12 removed, 0 updated." in told
+    assert "partly: approve some: 2 removed, 0 updated." in told
+    assert [one.requests for one in (site, other, third)] == requests, "the resumed run crawled again"
+    held = local_prefect.pages_held()
+    assert [sum(f"{one.url}page-" in address for address in held) for one in (site, other, third)] == [8, 18, 20]
+    assert not set(gone) & set(held)
+
+
+def _decide(page, local_prefect, run: str, source: str, decision: str, *, addresses=(), picture=None) -> None:
+    """Resume a suspended run in the UI, as a person does: menu, form, button."""
     page.goto(f"{local_prefect.ui_url}/v2/runs/flow-run/{run}")
     page.get_by_role("button", name="Open menu").first.click()
     page.get_by_role("menuitem", name="Resume").click()
     form = page.get_by_role("dialog").last
     form.get_by_text("Waits for approval: 12 pages").wait_for()
-    picture(page, "approval")
+    form.get_by_text(f"{source}, run ").wait_for()
+    if picture:
+        picture(page, "approval")
     form.get_by_role("button", name="Select").click()
-    page.get_by_role("option", name="approve all").click()
-    form.get_by_role("button", name="Resume").click()
-    message = local_prefect.wait(run, "COMPLETED")
-    assert "12 removed" in message
-    assert site.requests == requests, "the resumed run crawled again"
+    page.get_by_role("option", name=decision).click()
+    for place, address in enumerate(addresses):
+        form.get_by_role("button", name="Add item").click()
+        form.locator("textarea").nth(place).fill(address)
+    with page.expect_response(lambda answer: answer.url.endswith("/resume")) as resumed:
+        form.get_by_role("button", name="Resume").click()
+    assert resumed.value.status == 201
+    _until(lambda: local_prefect.state_of(run)[0] != "PAUSED")
 
 
 def test_a_cancel_stops_within_ten_seconds_and_the_next_run_goes_on(local_prefect, site):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from connectors.pipeline.progress import Progress
+from flows import facts as facts_of
 from flows import notices, reports
 from flows.facts import Facts
 
@@ -169,3 +170,25 @@ def test_no_list_lets_a_hostile_word_out_of_its_cell():
     assert "\n# " not in text
     rows = [line for line in text.splitlines() if line.startswith("| [") and line.count("](https://docs") == 1]
     assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [4, 3]
+
+
+def test_what_a_bound_cut_stands_in_the_report():
+    text = reports.report(summary(notes=["MAX_LINKS: 2 pages have <b>more</b> links"]), Facts(), prompts=[])
+    assert "**Note:** MAX\\_LINKS: 2 pages have &lt;b&gt;more" in text
+
+
+def test_the_night_itself_is_the_last_one_of_the_history():
+    nights = [{"day": f"2026-11-{day:02d}", "pages": 5, "changes": 0, "failures": 0} for day in range(1, 31)]
+    with_it = facts_of.with_tonight(Facts(nights=nights), summary())
+    assert len(with_it.nights) == 30
+    assert with_it.nights[-1] | {"day": ""} == {"day": "", "pages": 6, "changes": 6, "failures": 1}
+    assert with_it.nights[0]["day"] == "2026-11-02"
+
+
+def test_a_decision_s_report_says_what_was_done_and_what_was_asked():
+    pages = [{"uri": "https://docs.example.org/old", "reason": "absent"}]
+    asked = {"source": "docs", "run": 7, "approval": {"why": "1 of 2 pages", "count": 1, "pages": pages}}
+    text = reports.decision_report(asked, "docs: approve all: 1 removed, 0 updated.")
+    assert "docs: approve all: 1 removed, 0 updated" in text
+    assert "(https://docs.example.org/old): absent" in text
+    assert "Waits" not in text
