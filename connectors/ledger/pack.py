@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from array import array
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ import zstandard
 from connectors.models import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _MOST_TEXT = 1 << 30
 _SHORT = 200
 _RAW, _ZSTD = b"\x00", b"\x01"
+_own = threading.local()
 
 _MASK = 2**64 - 1
 
@@ -39,7 +41,15 @@ def text_key(text_hash: str) -> bytes:
 def pack_text(text: str) -> bytes:
     """Compress a text; a short one stays as it is."""
     data = text.encode("utf-8", "surrogatepass")
-    return _RAW + data if len(data) < _SHORT else _ZSTD + zstandard.compress(data, 1)
+    return _RAW + data if len(data) < _SHORT else _ZSTD + _compressor().compress(data)
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """Return this thread's compressor: making one costs more than a page's text, and no two threads may share it."""
+    if not hasattr(_own, "compressor"):
+        _own.compressor = zstandard.ZstdCompressor(level=1)
+    compressor: zstandard.ZstdCompressor = _own.compressor
+    return compressor
 
 
 def unpack_text(data: bytes) -> str:
@@ -59,9 +69,12 @@ def unpack_links(data: bytes) -> tuple[str, ...]:
     return tuple(unpack_text(data).split("\n")) if data else ()
 
 
-def pack_blocks(blocks: Iterable[int]) -> bytes:
+def pack_blocks(blocks: Sequence[int]) -> bytes:
     """Store 64-bit hashes, eight bytes each."""
-    return array("Q", (block & _MASK for block in blocks)).tobytes()
+    try:
+        return array("Q", blocks).tobytes()
+    except OverflowError:  # somebody's hashes are signed
+        return array("Q", (block & _MASK for block in blocks)).tobytes()
 
 
 def unpack_blocks(data: bytes) -> array[int]:
@@ -76,7 +89,9 @@ def dump(value: Any) -> str:
 
 def plain(text: str) -> str:
     """Return a text that every database stores: no NUL, no half of a surrogate pair."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def pack_page(page: Page) -> bytes:

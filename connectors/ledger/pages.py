@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
 from connectors.ledger import visits
 from connectors.ledger.pack import (
@@ -20,6 +20,7 @@ from connectors.ledger.pack import (
     unpack_page,
     uri_hash,
 )
+from connectors.ledger.prepared import Prepared
 from connectors.ledger.schema import holds, insert_id, pages, resources, versions
 from connectors.ledger.transitions import before
 from connectors.ledger.values import Held
@@ -33,14 +34,16 @@ if TYPE_CHECKING:
     from connectors.ledger.values import Run, Verdict
     from connectors.models import Draft, Extracted, Page, Resource
 
-_RESOURCE = select(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
-_KEEP_RESOURCE = update(resources).where(resources.c.id == bindparam("key"))
-_PAGE = (
+_RESOURCE = Prepared(
+    select(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
+)
+_KEEP_RESOURCE = Prepared(update(resources).where(resources.c.id == bindparam("key")))
+_PAGE = Prepared(
     select(pages, versions.c.state.label("version_state"))
     .outerjoin(versions, versions.c.id == pages.c.version_id)
     .where(pages.c.hash == bindparam("h"), pages.c.source_id == bindparam("s"))
 )
-_OWNER = (
+_OWNER = Prepared(
     select(pages.c.id, pages.c.uri)
     .where(
         pages.c.text_hash == bindparam("text"),
@@ -51,10 +54,10 @@ _OWNER = (
     .order_by(pages.c.id)
     .limit(1)
 )
-_CHANGE_PAGE = update(pages).where(pages.c.id == bindparam("key"))
-_SUPERSEDE = (
+_CHANGE_PAGE = Prepared(update(pages).where(pages.c.id == bindparam("key")))
+_SUPERSEDE = Prepared(
     update(versions)
-    .where(versions.c.page_id == bindparam("page"), versions.c.state.in_(before("supersede")))
+    .where(versions.c.page_id == bindparam("page"), or_(*(versions.c.state == state for state in before("supersede"))))
     .values(state="superseded", content=b"\x00", batch_id=None, closed_run=bindparam("run"))
 )
 
@@ -69,7 +72,7 @@ def same_bytes(
     if bytes(row.body_hash) != _digest(resource.body):
         return None
     validators = {"etag": plain(resource.etag), "last_modified": plain(resource.last_modified)}
-    connection.execute(_KEEP_RESOURCE, {"key": row.id, "seen_run": run.id} | validators)
+    _KEEP_RESOURCE.run(connection, {"key": row.id, "seen_run": run.id} | validators)
     _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
     return unpack_links(row.links)
 
@@ -80,7 +83,7 @@ def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int)
     _end(connection, run, resource, outcome="not_modified", now=now)
     if row is None:
         return ()
-    connection.execute(_KEEP_RESOURCE, {"key": row.id, "seen_run": run.id})
+    _KEEP_RESOURCE.run(connection, {"key": row.id, "seen_run": run.id})
     return unpack_links(row.links)
 
 
@@ -99,7 +102,7 @@ def fail(connection: Connection, run: Run, resource: Resource, extracted: Extrac
         values["links"] = pack_links(extracted.links)
     row = _resource(connection, run, resource.uri)
     if row is not None:
-        connection.execute(_KEEP_RESOURCE, {"key": row.id} | values)
+        _KEEP_RESOURCE.run(connection, {"key": row.id} | values)
     elif extracted.links:
         values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
         values |= {"config": "", "seen_run": run.id, "recorded_run": 0}
@@ -166,7 +169,7 @@ def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) 
     if row.state == "held":
         connection.execute(delete(pages).where(pages.c.id == row.id))
     else:  # delivered earlier: to this run it was not there, and the rule says whether that is evidence
-        connection.execute(_CHANGE_PAGE, {"key": row.id, "seen_run": 0})
+        _CHANGE_PAGE.run(connection, {"key": row.id, "seen_run": 0})
     visits.overrule(connection, run.id, _uri_of(connection, row.resource_id), rule=rule, detail=detail)
 
 
@@ -207,14 +210,14 @@ def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: i
     same_text = row is not None and bytes(row.text_hash or b"") == text
     seen = _as_seen(run, draft.page, resource_id=resource_id)
     if delivered and same_text and row.canonical == canonical:
-        connection.execute(_CHANGE_PAGE, {"key": row.id} | seen | _said(run, row, "unchanged"))
+        _CHANGE_PAGE.run(connection, {"key": row.id} | seen | _said(run, row, "unchanged"))
         return _Kept("unchanged")
     owner: Any = None
     if not (delivered and same_text):  # if only its address changed, it stays a page of its own
         key = {"text": text, "s": run.source_id, "h": uri_hash(draft.page.uri)}
-        owner = connection.execute(_OWNER, key).first()
+        owner = _OWNER.first(connection, key)
     if owner is not None and same_text and row.state == "duplicate":
-        connection.execute(_CHANGE_PAGE, {"key": row.id} | seen | _said(run, row, "duplicate"))
+        _CHANGE_PAGE.run(connection, {"key": row.id} | seen | _said(run, row, "duplicate"))
         return _Kept("duplicate", owner.uri)
     verdict: Verdict = "duplicate" if owner is not None else "changed" if delivered else "new"
     values = seen | _said(run, row, verdict) | {"text_hash": text, "canonical": canonical}
@@ -222,10 +225,10 @@ def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: i
     values["duplicate_of"] = owner.id if owner else None
     page_id = row.id if row is not None else _new_page(connection, run, draft.page, values)
     if row is not None:
-        connection.execute(_SUPERSEDE, {"page": page_id, "run": run.id})
+        _SUPERSEDE.run(connection, {"page": page_id, "run": run.id})
     state = "duplicate" if owner else "pending"
     version = {"version_id": _freeze(connection, run, draft, page_id=page_id, state=state, now=now)}
-    connection.execute(_CHANGE_PAGE, {"key": page_id} | version | ({} if row is None else values))
+    _CHANGE_PAGE.run(connection, {"key": page_id} | version | ({} if row is None else values))
     return _Kept(verdict, owner.uri if owner else "")
 
 
@@ -311,7 +314,7 @@ def _hold(connection: Connection, run: Run, page: Page, resource_id: int, *, can
         page_id = row.id
         seen = _as_seen(run, page, resource_id=resource_id)
         del seen["gone_runs"], seen["absent_runs"]  # whether it is a page at all is decided later
-        connection.execute(_CHANGE_PAGE, {"key": page_id} | seen)
+        _CHANGE_PAGE.run(connection, {"key": page_id} | seen)
     connection.execute(delete(holds).where(holds.c.page_id == page_id))
     values = {"page_id": page_id, "run_id": run.id, "canonical": plain(canonical), "config": config}
     connection.execute(insert(holds).values(page=pack_page(page), **values))
@@ -330,7 +333,7 @@ def _keep_resource(connection: Connection, run: Run, resource: Resource, extract
         "recorded_run": run.id,
     }
     if row is not None:
-        connection.execute(_KEEP_RESOURCE, {"key": row.id} | values)
+        _KEEP_RESOURCE.run(connection, {"key": row.id} | values)
         return int(row.id)
     values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
     return insert_id(connection, resources, values)
@@ -361,7 +364,7 @@ def _end(
 
 
 def _resource(connection: Connection, run: Run, uri: str) -> Any:
-    return connection.execute(_RESOURCE, {"h": uri_hash(uri), "s": run.source_id}).first()
+    return _RESOURCE.first(connection, {"h": uri_hash(uri), "s": run.source_id})
 
 
 def _uri_of(connection: Connection, resource_id: int) -> str:
@@ -369,7 +372,7 @@ def _uri_of(connection: Connection, resource_id: int) -> str:
 
 
 def _page(connection: Connection, run: Run, uri: str) -> Any:
-    return connection.execute(_PAGE, {"h": uri_hash(uri), "s": run.source_id}).first()
+    return _PAGE.first(connection, {"h": uri_hash(uri), "s": run.source_id})
 
 
 def _digest(body: bytes) -> bytes:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Column, Double, Integer, LargeBinary, MetaData, Table, Text, insert
 
+from connectors.ledger.prepared import Prepared
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.sql.type_api import TypeEngine
@@ -80,9 +82,11 @@ probes = _table(
 )
 
 
-_INSERTS = {table: insert(table).returning(table.c.id) for table in metadata.tables.values() if "id" in table.c}
+_INSERTS = {
+    table: Prepared(insert(table).returning(table.c.id)) for table in metadata.tables.values() if "id" in table.c
+}
 
 
 def insert_id(connection: Connection, table: Table, values: dict[str, Any]) -> int:
     """Insert a row and return the number it got."""
-    return int(connection.execute(_INSERTS[table], values).scalar_one())
+    return int(_INSERTS[table].first(connection, values).id)

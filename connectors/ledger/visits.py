@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.ledger.pack import plain, uri_hash
-from connectors.ledger.schema import resources, visits
+from connectors.ledger.prepared import Prepared
+from connectors.ledger.schema import insert_id, resources, visits
 from connectors.models import Due
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from connectors.ledger.values import Run
     from connectors.models import Found, FoundBy, Skipped
 
-_ADD = {
-    "sqlite": sqlite.insert(visits).on_conflict_do_nothing().returning(visits.c.id),
-    "postgresql": postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id),
-}
-_TAKE = (
+_ADD_SQLITE = Prepared(sqlite.insert(visits).on_conflict_do_nothing())
+# One statement for many rows: each would be a way to the server and back.
+_ADD_POSTGRESQL = postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id)
+_TAKE = Prepared(
     select(
         visits.c.id,
         visits.c.uri,
@@ -39,18 +39,20 @@ _TAKE = (
     .order_by(visits.c.id)
     .limit(bindparam("most"))
 )
-_KNOWN = select(resources.c.etag, resources.c.last_modified, resources.c.config).where(
-    resources.c.hash == bindparam("hash"), resources.c.source_id == bindparam("source")
+_KNOWN = Prepared(
+    select(resources.c.etag, resources.c.last_modified, resources.c.config).where(
+        resources.c.hash == bindparam("hash"), resources.c.source_id == bindparam("source")
+    )
 )
-_END = (
+_END = Prepared(
     update(visits)
     .where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"), visits.c.outcome.is_(None))
     .values({column: bindparam(column) for column in ("outcome", "rule", "detail", "fault", "status", "seconds")})
     .values(ended_at=bindparam("ended_at"))
     .returning(visits.c.id)
 )
-_OUTCOME = select(visits.c.id, visits.c.outcome).where(
-    visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r")
+_OUTCOME = Prepared(
+    select(visits.c.id, visits.c.outcome).where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"))
 )
 _DISCOVERED = select(func.count()).select_from(visits).where(visits.c.run_id == bindparam("r"))
 _DUE = (
@@ -67,20 +69,22 @@ def add(connection: Connection, run: int, found: Sequence[Found]) -> int:
         key = uri_hash(item.uri)
         row = {"run_id": run, "hash": key, "uri": plain(item.uri), "found_by": item.by, "depth": item.depth}
         rows.setdefault(key, row | {"via": plain(item.via), "modified": plain(item.modified)})
-    return len(connection.execute(_ADD[connection.dialect.name], list(rows.values())).all()) if rows else 0
+    if connection.dialect.name == "sqlite":
+        return _ADD_SQLITE.many(connection, list(rows.values()))
+    return len(connection.execute(_ADD_POSTGRESQL, list(rows.values())).all()) if rows else 0
 
 
 def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int]:
     """Return the oldest due URIs behind a visit id, and the last one's id."""
     parameters = {"source": run.source_id, "run": run.id, "after": after, "most": most}
-    rows = connection.execute(_TAKE, parameters).all()
+    rows = _TAKE.all(connection, parameters)
     due = [_due(row.uri, row.found_by, row, config=run.config, depth=row.depth, via=row.via) for row in rows]
     return due, (rows[-1].id if rows else after)
 
 
 def known(connection: Connection, run: Run, uri: str) -> Due | None:
     """Return the validators of a URI's last version, None when it never was read."""
-    row = connection.execute(_KNOWN, {"hash": uri_hash(uri), "source": run.source_id}).first()
+    row = _KNOWN.first(connection, {"hash": uri_hash(uri), "source": run.source_id})
     return None if row is None else _due(uri, "known", row, config=run.config)
 
 
@@ -119,9 +123,9 @@ def end(
         "ended_at": now,
     }
     key = {"h": uri_hash(uri), "r": run}
-    if connection.execute(_END, key | values).first() is not None:
+    if _END.first(connection, key | values) is not None:
         return True
-    if connection.execute(_OUTCOME, key).first() is not None:
+    if _OUTCOME.first(connection, key) is not None:
         return False
     found = {
         "run_id": run,
@@ -132,7 +136,7 @@ def end(
         "via": "",
         "modified": "",
     }
-    connection.execute(insert(visits), [found | values])
+    insert_id(connection, visits, found | values)
     return True
 
 
@@ -164,7 +168,7 @@ def overrule(connection: Connection, run: int, uri: str, *, rule: str, detail: s
 
 def outcome(connection: Connection, run: int, uri: str) -> str | None:
     """Return the outcome so far; None when it is due or was never met."""
-    row = connection.execute(_OUTCOME, {"h": uri_hash(uri), "r": run}).first()
+    row = _OUTCOME.first(connection, {"h": uri_hash(uri), "r": run})
     return None if row is None else row.outcome
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import sqlite3
 import threading
 import time
 from collections import defaultdict
@@ -20,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from connectors.errors import FatalError, IngestError
 from connectors.ledger import faults, lease, schema
 from connectors.ledger.migrate import migrate
+from connectors.ledger.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _MOST_CALLS: Final = 256
 _LONGEST_S: Final = 0.1
 
-_HELD = (
+_HELD = Prepared(
     select(schema.sources.c.lease_token).where(schema.sources.c.id == bindparam("source")).with_for_update(read=True)
 )
 _BEAT = (
@@ -187,8 +187,8 @@ class Writer:
                     call.result = call.function(connection)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it, and the thread lives on
             for call in group:
-                call.error = _translate(error)
-            self._revive()
+                call.error = self._translate(error)
+            self._revive(error)
             return False
         return True
 
@@ -199,15 +199,31 @@ class Writer:
             cursor.execute(f"PRAGMA synchronous={mode}")
             cursor.close()
 
-    def _revive(self) -> None:
+    def _revive(self, error: BaseException) -> None:
         """Let go of a connection that an error left unusable; the next call opens another."""
-        if self._connection.closed or self._connection.invalidated or self._connection.in_transaction():
+        connection = self._connection
+        if isinstance(error, self._driver_error):  # SQLAlchemy did not see it, and cannot say what it means
             with suppress(Exception):
-                self._connection.close()
+                connection.invalidate()
+        if connection.closed or connection.invalidated or connection.in_transaction():
+            with suppress(Exception):
+                connection.close()
+
+    @property
+    def _driver_error(self) -> type[Exception]:
+        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return error
+
+    def _translate(self, error: BaseException) -> BaseException:
+        if isinstance(error, (DBAPIError, ResourceClosedError, self._driver_error)):
+            fatal = _cannot_write(error)
+            fatal.__cause__ = error
+            return fatal
+        return error
 
     def _check(self, source: int) -> None:
-        token = self._connection.execute(_HELD, {"source": source}).scalar()
-        if token is None or token != self._leases.get(source):
+        row = _HELD.first(self._connection, {"source": source})
+        if row is None or row.lease_token is None or row.lease_token != self._leases.get(source):
             raise FatalError("Another process took this source over, because this one seemed dead; it stops here.")
 
     def _beat(self) -> None:
@@ -221,8 +237,8 @@ class Writer:
             with self._connection.begin():
                 for row in rows:
                     self._connection.execute(_BEAT, row)
-        except Exception:  # noqa: BLE001 - a beat that fails must not end the thread; the next call says what is wrong
-            self._revive()
+        except Exception as error:  # noqa: BLE001 - the thread lives on; the next call says what is wrong
+            self._revive(error)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -277,14 +293,6 @@ def _answer(calls: list[_Call]) -> None:
             call.future.set_exception(call.error)
         else:
             call.future.set_result(call.result)
-
-
-def _translate(error: BaseException) -> BaseException:
-    if isinstance(error, (DBAPIError, ResourceClosedError, sqlite3.Error)):
-        fatal = _cannot_write(error)
-        fatal.__cause__ = error
-        return fatal
-    return error
 
 
 def _cannot_write(error: Exception) -> IngestError:

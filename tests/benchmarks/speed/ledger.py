@@ -1,0 +1,116 @@
+"""What the ledger costs a page, and whether that grows: a first import and an unchanged night over one SQLite ledger.
+
+    uv run python tests/benchmarks/speed/ledger.py [PAGES...]        # default: 10000 100000; 1000000 takes half an hour
+
+Each page goes the whole way: found, taken, read, recorded, cut into a batch, sent, seen once; then a night of 304s.
+Reported: CPU microseconds a page of the first and of the last tenth (what grows shows there), memory, bytes on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from connectors.ledger import open_ledger
+from connectors.models import Draft, Extracted, Found, Page, Resource
+from connectors.web.frontier import Frontier
+
+LINKS, BATCH, AT_ONCE = 20, 50, 48
+TEXT = "All that is recorded of a page, and what it costs. " * 20
+
+
+def uri(number: int) -> str:
+    return f"https://docs.example/chapters/{number % 97}/page-{number}.html"
+
+
+def fetched(number: int, *, body: bytes | None) -> Resource:
+    return Resource(uri=uri(number), requested_uri=uri(number), media_type="text/html", body=body, status=200, etag="1")
+
+
+def cleaned(number: int) -> tuple[Resource, Extracted, list[Draft]]:
+    text = f"{TEXT}{number}"
+    key = hashlib.sha256(text.encode()).hexdigest()
+    page = Page(
+        uri=uri(number), title=f"Chapter {number}", content=text, metadata={"url": uri(number)}, blocks=(1, 2, 3)
+    )
+    links = tuple(uri(child) for child in range(number * LINKS + 1, number * LINKS + LINKS + 1))
+    draft = Draft(page=page, content=f"Source: {uri(number)}\n\n{text}", text_hash=key, fingerprint=key)
+    return fetched(number, body=text.encode()), Extracted(pages=(page,), links=links), [draft]
+
+
+class Tenths:
+    """CPU seconds of this process at each tenth of the way."""
+
+    def __init__(self, pages: int) -> None:
+        self.every, self.marks = max(1, pages // 10), [time.process_time()]
+
+    def passed(self, done: int) -> None:
+        if done // self.every >= len(self.marks):
+            self.marks.append(time.process_time())
+
+    def __str__(self) -> str:
+        us = [1e6 * (after - before) / self.every for before, after in zip(self.marks, self.marks[1:], strict=False)]
+        return f"{us[0]:6.0f} … {us[-1]:6.0f}"
+
+
+async def crawl(ledger, pages: int, *, unchanged: bool) -> Tenths:
+    run = await ledger.begin(
+        source="docs", kind="website", origin=uri(0), destination="d", options={}, purpose="sync", config="c"
+    )
+    frontier, tenths, done = Frontier(ledger.frontier(run)), Tenths(pages), 0
+    await frontier.add([Found(uri=uri(0), by="start")])
+
+    async def one(number: int) -> None:
+        if unchanged:
+            links = await ledger.unchanged(run, fetched(number, body=None))
+        else:
+            resource_, extracted, drafts = cleaned(number)
+            await ledger.same_bytes(run, resource_, "c")
+            links = extracted.links
+        wanted = [link for link in links if int(link.rpartition("-")[2][:-5]) < pages]
+        await frontier.add([Found(uri=link, by="link", depth=1, via=uri(number)) for link in wanted])
+        if not unchanged:
+            await ledger.record(run, resource_, extracted, drafts, config="c")
+
+    while due := await frontier.take(AT_ONCE):
+        await asyncio.gather(*(one(int(item.uri.rpartition("-")[2][:-5])) for item in due))
+        done += len(due)
+        if not unchanged:
+            await deliver(ledger, run, final=False)
+        tenths.passed(done)
+    if not unchanged:
+        await deliver(ledger, run, final=True)
+    assert done == pages, done
+    await ledger.counts(run)
+    await ledger.finish(run, state="completed", complete=True, summary={})
+    return tenths
+
+
+async def deliver(ledger, run, *, final: bool) -> None:
+    for head in await ledger.sending.cut(run, most=BATCH, max_bytes=2**23, method="store", final=final):
+        work = await ledger.sending.load(head.id)
+        await ledger.sending.mark_sent(run, head.id, {page.version_id: b"x" * 16 for page in work.pending})
+        await ledger.sending.mark_delivered(run, head.id)
+        await ledger.sending.confirm(run, {page.version_id: [f"item-{page.version_id}"] for page in work.pending})
+
+
+async def main() -> None:
+    print(f"{'pages':>9} {'import: us a page':>22} {'unchanged: us a page':>22} {'peak MB':>8} {'bytes a page':>13}")
+    for pages in [int(word) for word in sys.argv[1:]] or [10_000, 100_000]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "ledger.sqlite3"
+            async with open_ledger(f"sqlite:///{path}") as ledger:
+                first = await crawl(ledger, pages, unchanged=False)
+                again = await crawl(ledger, pages, unchanged=True)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            size = sum(file.stat().st_size for file in Path(folder).iterdir()) / pages
+            print(f"{pages:9} {first!s:>22} {again!s:>22} {peak:8.0f} {size:13.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
