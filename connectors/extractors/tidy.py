@@ -17,6 +17,7 @@ CLEANER_VERSION = 1
 """Part of every fingerprint: a cleaner that writes other text for the same bytes gets another number."""
 
 _FENCE = re.compile(r"^\s*(?:>\s*)*(?:[-*+]\s+|\d+\.\s+)*(`{3,}|~{3,})")
+_NEAR = 6
 _HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
 _NO_WORD = re.compile(r"[\W_]+")
 _MARKUP = re.compile(r"\[\^?([^\]]*)\]\([^)]*\)|[*`\\]|^#+\s+")
@@ -89,17 +90,28 @@ def squeezed(text: str) -> str:
 def one_title(title: str, content: str) -> str:
     """Return ``content`` under one h1 that is the title.
 
-    The text's own first heading becomes that h1 where it has the title's words (its links and code stay); any other
-    h1 goes one level down.
+    The text's own first heading, or an h1 near its beginning, is that h1 where it has the title's words (its links and
+    code stay, and what stands before it); any other h1 goes one level down.
     """
     blocks = split_blocks(content)
-    first = _HEADING.match(blocks[0]) if blocks else None
-    head = f"# {title}"
-    if first and "\n" not in blocks[0] and squeezed(plain(first.group(2))) == squeezed(title):
-        head = f"# {first.group(2)}"
-        blocks = blocks[1:]
+    own = _place_of_title(title, blocks)
     demoted = [f"#{block}" if block.startswith("# ") else block for block in blocks]
-    return "\n\n".join([head, *demoted])
+    if own is None:
+        return "\n\n".join([f"# {title}", *demoted])
+    demoted[own] = f"# {blocks[own].lstrip('# ')}"
+    return "\n\n".join(demoted)
+
+
+def _place_of_title(title: str, blocks: list[str]) -> int | None:
+    """Return where a text says its title itself; None when it does not say it at its beginning."""
+    wanted = squeezed(title)
+    for place, block in enumerate(blocks[:_NEAR]):
+        found = _HEADING.match(block)
+        if found is None or "\n" in block or (place and found.group(1) != "#"):
+            continue
+        if squeezed(plain(found.group(2))) == wanted:
+            return place
+    return None
 
 
 def config_fingerprint(rules: CleaningRules) -> str:

@@ -34,6 +34,20 @@ _XML_ROOT = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE\s+(?!html)[^>]*>\s*)*<(?!html\b|xhtml:html\b|!doctype\s+html)([\w:.-]+)",
     re.IGNORECASE | re.DOTALL,
 )
+_OTHER_SCHEMES = (
+    "mailto:",
+    "tel:",
+    "ftp:",
+    "ftps:",
+    "sftp:",
+    "news:",
+    "nntp:",
+    "irc:",
+    "ircs:",
+    "git:",
+    "ssh:",
+    "magnet:",
+)
 _XML_NOT_PAGES = frozenset(
     {"rss", "feed", "urlset", "sitemapindex", "rdf:rdf", "opml", "svg", "kml", "plist", "opensearchdescription"}
 )
@@ -64,8 +78,8 @@ class Document:
         lower = href[:11].lower()
         if lower.startswith(("javascript:", "data:", "vbscript:", "about:", "blob:")):
             return ""
-        if lower.startswith(("mailto:", "tel:")):
-            return href.replace(" ", "%20")
+        if lower.startswith(_OTHER_SCHEMES):
+            return "%20".join(href.split())
         address, sign, fragment = href.partition("#")
         target = (
             normalise(address, self.base)

@@ -232,6 +232,8 @@ def render(runs: list[Run]) -> list[str]:
     text = _joined(_folded(runs))
     if BREAK not in text:
         text = text.strip()
+        if text.endswith("·"):  # it parted the text from a button
+            text = text.rstrip(" ·")
         return [guard_lines(text)] if text else []
     paragraphs = []
     for part in re.split(rf"{BREAK}(?: *{BREAK})+", text):

@@ -36,7 +36,7 @@ KINDS: tuple[tuple[str, str], ...] = (
         "tabs",
         ".tabbed-set, .sd-tab-set, .vp-code-group, starlight-tabs, .tabs-container, .sphinx-tabs, .tab-set, .tabset, .tabpanel",
     ),
-    ("heading", "[role=heading]"),
+    ("heading", "[role=heading], div.headertitle > div.title"),
     (
         "plain",
         "h1 button, h2 button, h3 button, h4 button, h5 button, summary button, button[aria-expanded], button[aria-controls]",
@@ -248,7 +248,8 @@ def role_heading(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """An element whose role says that it is a heading."""
     if node.tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
         return False
-    writer.heading(node, flow, max(1, min(number(node.attributes.get("aria-level"), 2), 6)))
+    usual = 1 if "title" in (node.attributes.get("class") or "").split() else 2
+    writer.heading(node, flow, max(1, min(number(node.attributes.get("aria-level"), usual), 6)))
     return True
 
 
@@ -384,7 +385,10 @@ def definitions(writer: Writer, node: LexborNode, flow: Flow) -> None:
             entries[-1][1].extend(writer.blocks(child) if child.tag == "dd" else writer.blocks_of(child))
         else:
             flow.blocks.extend(writer.blocks_of(child))
-    simple = all(len(blocks) < 2 and "\n" not in "".join(blocks) for _, blocks in entries)  # noqa: PLR2004
+    simple = all(
+        len(blocks) < 2 and "\n" not in "".join(blocks) and not _OPENS.match("".join(blocks))  # noqa: PLR2004
+        for _, blocks in entries
+    )
     if simple and any(blocks for _, blocks in entries):
         rows = ["\n".join(filter(None, (term, *(f": {block}" for block in blocks)))) for term, blocks in entries]
         flow.blocks.extend(_grouped(rows, entries))
@@ -392,6 +396,9 @@ def definitions(writer: Writer, node: LexborNode, flow: Flow) -> None:
     for term, blocks in entries:
         flow.add(term)
         flow.blocks.extend(blocks)
+
+
+_OPENS = re.compile(r"[-#>|`] |\d+\. ")  # a block that stands at the beginning of a line or is none
 
 
 def _grouped(rows: list[str], entries: list[tuple[str, list[str]]]) -> list[str]:
@@ -420,7 +427,7 @@ def details(writer: Writer, node: LexborNode, flow: Flow) -> None:
     """A folded part: its summary, then everything in it."""
     flow.flush()
     for child in node.iter():
-        if child.tag == "summary":
+        if child.tag == "summary" and writer.kinds.get(child.mem_id) != DROP:
             flow.flush()
             if child.css_first("h1,h2,h3,h4,h5,h6"):
                 flow.blocks.extend(writer.blocks(child))

@@ -83,7 +83,7 @@ def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
             down = min(special.number(attributes.get("rowspan"), 1) or 1, _MAX_SPAN)
             wide = min(special.number(attributes.get("colspan"), 1) or 1, _MAX_SPAN)
             for place in range(wide):
-                shown = text if place == 0 or cell.tag == "th" else ""
+                shown = text if place == 0 or (cell.tag == "th" and len(cells) > 1) else ""
                 if down > 1:
                     below[len(row)] = (down - 1, shown)
                 row.append(shown)

@@ -58,8 +58,20 @@ class Parts:
 def plain(line: str) -> str:
     line = IMAGE.sub(r"\1", line)
     line = re.sub(r"\[\^([^\]]+)\]:?", r"\1", line)
-    line = LINK.sub("]", line)
-    return re.sub(r"\\(?=[^\w\s])|\*\*?|~~|(?<!\\)`+|(?<=\[)\]|<br ?/?>", "", line)
+    line = _unlinked(line).replace("<br>", " ")
+    return re.sub(r"\\(?=[^\w\s])|\*\*?|~~|(?<!\\)`+", "", line)
+
+
+def _unlinked(line: str) -> str:
+    """Return a line with each link's text in its place, as a reader sees it."""
+    while found := LINK.search(line):
+        opens, depth = found.start() - 1, 0
+        while opens >= 0 and (depth or line[opens] != "["):
+            depth += (line[opens] == "]") - (line[opens] == "[")
+            opens -= 1
+        text = line[opens + 1 : found.start()] if opens >= 0 else line[: found.start()] + "]"
+        line = line[: max(opens, 0)] + text + line[found.end() :]
+    return line
 
 
 def squeezed(text: str) -> str:
@@ -79,7 +91,12 @@ def take_apart(markdown: str) -> Parts:
             for mark in fence[2]:
                 if mark == ">":
                     bare = re.sub(r"^\s*> ?", "", bare, count=1)
-            if found and found.group(2).startswith(fence[0]) and not found.group(3).strip() and not re.search(r"[-*+\d]", found.group(1)):
+            if (
+                found
+                and found.group(2).startswith(fence[0])
+                and not found.group(3).strip()
+                and not re.search(r"[-*+\d]", found.group(1))
+            ):
                 text = "\n".join(block)
                 parts.code.append(text)
                 out.append(text)

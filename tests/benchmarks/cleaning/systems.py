@@ -10,6 +10,8 @@ from connectors.models import CleaningRules, Resource
 from measures import Cpu
 
 RULES = CleaningRules()
+_ROBOTS = re.compile(rb"(?i)<meta[^<>]*robots[^<>]*>")
+_REFUSALS = re.compile(rb"(?i)\bno(?:index|follow|ne)\b")
 
 
 def ours(body: bytes, uri: str, *, known: bool = True) -> tuple[str, float, str]:
@@ -19,7 +21,7 @@ def ours(body: bytes, uri: str, *, known: bool = True) -> tuple[str, float, str]
     kept = choose.SYSTEMS_IN_USE
     choose.SYSTEMS_IN_USE = known
     # Some pages of the sets ask not to be kept; what is measured here is how they would be cleaned.
-    body = re.sub(rb"(?i)\bno(?:index|follow|ne)\b(?=[^<>]{0,80}>)", b"all", body)
+    body = _ROBOTS.sub(lambda found: _REFUSALS.sub(b"all", found.group()), body)
     resource = Resource(uri=uri, requested_uri=uri, media_type="text/html", body=body)
     with Cpu() as cpu:
         found = html.extract(resource, RULES)
@@ -36,5 +38,7 @@ def theirs(body: bytes, uri: str) -> tuple[str, float]:
 
     text = decode_file(body)
     with Cpu() as cpu:
-        markdown = trafilatura.extract(text, url=uri, output_format="markdown", include_links=True, include_formatting=True, with_metadata=True)
+        markdown = trafilatura.extract(
+            text, url=uri, output_format="markdown", include_links=True, include_formatting=True, with_metadata=True
+        )
     return re.sub(r"\A---\n.*?\n---\n", "", markdown or "", flags=re.DOTALL), cpu.ms

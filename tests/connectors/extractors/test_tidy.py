@@ -27,6 +27,11 @@ def test_a_heading_that_says_the_title_becomes_the_h1():
     )
 
 
+def test_a_title_that_stands_below_a_line_of_the_text_is_not_said_twice():
+    sent = tidy.draft(page("Module m\n\n# Title\n\nText.\n\n# More"), RULES).content
+    assert sent.endswith("\n\nModule m\n\n# Title\n\nText.\n\n## More\n")
+
+
 def test_other_h1s_go_one_level_down():
     assert "# Title\n\nText.\n\n## More\n" in tidy.draft(page("Text.\n\n# More"), RULES).content
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import pytest
 
+from connectors.models import CleaningRules
+
 CODE = "def f():\n\n    return `1`  # *not* emphasis\n\n\n\tend"
 
 
@@ -225,3 +227,26 @@ def test_a_heading_that_links_back_to_the_contents_keeps_its_words(markdown):
     assert "## [Run it](http://site.example/docs/page.html#id1)" in markdown(
         '<h2><a class="toc-backref" href="#id1" role="doc-backlink">Run it</a></h2><p>x</p>'
     )
+
+
+def test_a_list_in_a_definition_keeps_its_items(markdown):
+    assert markdown("<dl><dt>See</dt><dd><ul><li>a</li></ul></dd></dl>") == "**See**\n\n- a"
+
+
+def test_a_heading_over_the_whole_table_is_said_once(markdown):
+    found = markdown("<table><tr><th colspan=3>Part</th></tr><tr><th>x</th><td>1</td><td>2</td></tr></table>")
+    assert found.count("Part") == 1
+
+
+def test_a_folded_part_whose_handle_is_dropped_keeps_what_is_in_it(markdown):
+    rules = CleaningRules(remove=("summary.handle",))
+    assert markdown("<details><summary class=handle>Expand</summary><p>Inside.</p></details>", rules=rules) == "Inside."
+
+
+def test_links_that_other_programs_follow_stay_links(markdown):
+    found = markdown('<p><a href="ftp://f.example/a b.gz">f</a> <a href="news:comp.lang">n</a></p>')
+    assert found == "[f](ftp://f.example/a%20b.gz) [n](news:comp.lang)"
+
+
+def test_a_dot_that_parted_the_text_from_a_button_goes_with_it(markdown):
+    assert markdown("<p>1.9.0 · <button>Source</button></p><p>a · b</p>") == "1.9.0\n\na · b"
