@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from connectors.errors import FatalError, UsageError
+from connectors.extractors.chunk import clean_chunk
 
 if TYPE_CHECKING:
     import threading
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from connectors.extractors.chunk import Frame
     from connectors.models import Cleaners
+
+    Work = Callable[[Sequence[Frame], str], list[bytes]]
 
 KNOCK_S = 5.0
 CONNECT_S = 20.0
@@ -95,9 +98,10 @@ class Dask:
     API and its credentials on every machine that reads what strangers wrote, and Prefect sees stages, never pages.
     """
 
-    def __init__(self, address: str, imported: threading.Event | None = None) -> None:
+    def __init__(self, address: str, imported: threading.Event | None = None, work: Work = clean_chunk) -> None:
         self._address = address
         self._imported = imported
+        self._work = work
         self._runner: Any = None
 
     def open(self) -> None:
@@ -130,10 +134,9 @@ class Dask:
 
         from distributed import KilledWorker
 
-        from connectors.extractors.chunk import clean_chunk
         from connectors.extractors.elsewhere import WorkersLostError
 
-        future = self._runner.client.submit(clean_chunk, frames, version, pure=False)
+        future = self._runner.client.submit(self._work, frames, version, pure=False)
         try:
             answers: list[bytes] = future.result()
         except KilledWorker as error:
@@ -150,9 +153,10 @@ class Dask:
 class Ray:
     """A Ray cluster, connected to by Prefect's task runner for it; chunks travel as with `Dask`."""
 
-    def __init__(self, address: str, imported: threading.Event | None = None) -> None:
+    def __init__(self, address: str, imported: threading.Event | None = None, work: Work = clean_chunk) -> None:
         self._address = address
         self._imported = imported
+        self._work = work
         self._runner: Any = None
         self._remote: Any = None
 
@@ -166,13 +170,11 @@ class Ray:
         import ray
         from prefect_ray import RayTaskRunner
 
-        from connectors.extractors.chunk import clean_chunk
-
         try:
             self._runner = RayTaskRunner(address=f"ray://{self._address}").__enter__()
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise FatalError(f"No Ray head that we understand answers at {self._address}: {error}") from error
-        self._remote = ray.remote(num_cpus=1, max_retries=3)(clean_chunk)
+        self._remote = ray.remote(num_cpus=1, max_retries=3)(self._work)
 
     def slots(self) -> int:
         """Return the processors of all nodes, and as many again, so that none waits for the network."""
