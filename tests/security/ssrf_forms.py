@@ -104,7 +104,7 @@ def forms(port: int) -> list[str]:
 
 
 def names(domain: str) -> dict[str, list[str]]:
-    """Return names of one site that resolve inside: each to an inside address in one of its forms, some beside a public one."""
+    """Return names of one site that resolve inside, each in another form; some have a public address beside it."""
     addresses = [host.strip("[]") for host in hosts() if _is_address(host.strip("[]"))]
     made = {f"n{number}.{domain}": [address] for number, address in enumerate(addresses)}
     made |= {f"m{number}.{domain}": ["93.184.216.34", address] for number, address in enumerate(INSIDE_V4)}

@@ -18,7 +18,8 @@ from ssrf_forms import SITE, forms, named, names
 from connectors.errors import RetryableError, UsageError
 from connectors.models import Resource, Skipped
 from connectors.persona.client import PersonaClient
-from connectors.settings import FeedSource, SitemapSource, WebsiteSource
+from connectors.pipeline.run import open_run
+from connectors.settings import FeedSource, PersonaSettings, SitemapSource, StateSettings, WebsiteSource
 from connectors.sources.feed import Feed
 from connectors.sources.sitemap import Sitemap
 from connectors.sources.website import Website
@@ -38,6 +39,12 @@ async def _closed():
     yield
     while OPEN:
         await OPEN.pop().aclose()
+
+
+@pytest.fixture
+def state(tmp_path, monkeypatch):
+    monkeypatch.delenv("PERSONA_BASE_URL", raising=False)
+    return StateSettings(state=tmp_path / "state", ledger=None)
 
 
 def home(site) -> str:
@@ -228,6 +235,44 @@ async def test_an_alternate_of_a_page_reaches_nothing(site, canary, dials, resol
     each_came_to_the_guard(resolver)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["canonical", "link-header", "markdown", "refresh", "iframe", "next", "base"])
+async def test_what_a_page_says_of_itself_reaches_nothing(site, canary, dials, *, resolver, state, how):
+    """A whole run: the page is cleaned, and what the cleaner found is followed, fetched or compared."""
+    inside = {urls.normalise(form): form for form in forms(canary.port)}
+    inside = [form for known, form in inside.items() if known and form.isascii() and form.isprintable()]
+    inside += named(canary.port)
+    assert len(inside) >= 400
+    for number, form in enumerate(inside):
+        site.routes[f"/p{number}"] = page_that_names(how, form, number)
+    site.page("/", *site.routes)
+    source = WebsiteSource(
+        website=home(site) + "/", scope="domain", delay=0, render="never", prompts=False, review=False
+    )
+    run = await open_run(source, persona=PersonaSettings(client_secret=None), state=state)
+    reader = Website(source, fetcher=fetcher_for(site, resolver), store=run.ledger.frontier(run.run))
+    run.collector.source, run.collector.alternate = reader, reader.fetch_alternate
+    await run.collect()
+    summary = await run.finish()
+    assert summary["urls"]["fetched"] > len(inside)
+    nothing_reached(site, canary, dials)
+    each_came_to_the_guard(resolver)
+
+
+def page_that_names(how: str, form: str, number: int) -> Reply:
+    said = {
+        "canonical": f'<link rel=canonical href="{escape(form)}">',
+        "markdown": f'<link rel=alternate type=text/markdown href="{escape(form)}">',
+        "refresh": f'<meta http-equiv=refresh content="0; url={escape(form)}">',
+        "iframe": f'</head><iframe src="{escape(form)}"></iframe>',
+        "next": f'<link rel=next href="{escape(form)}">',
+        "base": f'<base href="{escape(form)}"><a href="further">on</a>',
+    }.get(how, "")
+    words = f"The page {number} says something of its own, and it says it in a sentence that is long enough to stay."
+    header = [("Link", f'<{form}>; rel="canonical"')] if how == "link-header" else []
+    return Reply(f"<head><title>{number}</title>{said}<main><h1>{number}</h1><p>{words}</p></main>", headers=header)
+
+
 async def items_of_feed(site, resolver, path="/feed") -> list:
     source = Feed(FeedSource(feed=site.url + path, delay=0), fetcher=fetcher_for(site, resolver))
     return [item async for item in source.read()]
@@ -274,7 +319,7 @@ async def test_redirects_of_the_persona_api_reach_nothing(site, canary, dials):
     async with PersonaClient(base_url=site.url + "/persona/", timeout_s=5) as client:
         for form in (*forms(canary.port), *named(canary.port)):
             site.routes["/persona/api/persona/chats"] = location(form)
-            with pytest.raises(RetryableError, match="answered 302|broke off"):
+            with pytest.raises(RetryableError, match=r"answered 302|broke off"):
                 await client.chats()
     assert len(site.asked) > 600
     nothing_reached(site, canary, dials)
