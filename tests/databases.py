@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,9 @@ def _as_postgres(*command: object) -> None:
     subprocess.run([str(part) for part in command], check=True, capture_output=True, timeout=60, **options)
 
 
-@pytest.fixture(scope="session")
-def postgres():
-    if not (_BIN / "initdb").exists():
-        pytest.skip("PostgreSQL 15 is not installed (apt-get install postgresql-15)")
-    pytest.importorskip("pg8000", reason="the extra `postgres` is not installed")
+@contextmanager
+def cluster(*options: str):
+    """Run a PostgreSQL server of our own on loopback; gives the address of its first database."""
     folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
     try:
         if os.getuid() == 0:
@@ -37,15 +36,24 @@ def postgres():
             port = probe.getsockname()[1]
         data = folder / "data"
         _as_postgres(_BIN / "initdb", "-D", data, "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
-        options += " -c max_connections=20 -c fsync=off"
-        _as_postgres(_BIN / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", options, "start")
+        given = ["listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "max_connections=20", "fsync=off"]
+        flags = " ".join(f"-c {option}" for option in [*given, *options])
+        _as_postgres(_BIN / "pg_ctl", "-D", data, "-l", folder / "log", "-w", "-o", f"-p {port} {flags}", "start")
         try:
             yield f"postgresql://ledger@127.0.0.1:{port}/postgres"
         finally:
             _as_postgres(_BIN / "pg_ctl", "-D", data, "-m", "immediate", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    if not (_BIN / "initdb").exists():
+        pytest.skip("PostgreSQL 15 is not installed (apt-get install postgresql-15)")
+    pytest.importorskip("pg8000", reason="the extra `postgres` is not installed")
+    with cluster() as address:
+        yield address
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -202,7 +202,7 @@ class Writer:
     def _revive(self, error: BaseException) -> None:
         """Let go of a connection that an error left unusable; the next call opens another."""
         connection = self._connection
-        if isinstance(error, self._driver_error):  # SQLAlchemy did not see it, and cannot say what it means
+        if isinstance(error, (OSError, self._driver_error)):  # SQLAlchemy did not see it, and cannot say what it means
             with suppress(Exception):
                 connection.invalidate()
         if connection.closed or connection.invalidated or connection.in_transaction():
@@ -215,7 +215,7 @@ class Writer:
         return error
 
     def _translate(self, error: BaseException) -> BaseException:
-        if isinstance(error, (DBAPIError, ResourceClosedError, self._driver_error)):
+        if isinstance(error, (DBAPIError, ResourceClosedError, OSError, self._driver_error)):
             fatal = _cannot_write(error)
             fatal.__cause__ = error
             return fatal

@@ -170,39 +170,43 @@ class Delivery:
         """Say what became of the batch if nothing more is to be tried with it as a whole."""
         if not work.pending:
             return BatchOutcome(state="delivered", pages=work.pages, calls=effort.calls)
-        if effort.silences >= _WAITS_OUT and len(work.pending) > 1:
+        if effort.silences >= _WAITS_OUT and len(work.pending) > 1 and not self._breaker.open:
             return await self._divide(run, work, effort, work.detail)
         if effort.tries >= self._options.attempts:
             if effort.faulted >= self._options.attempts and self._ever_delivered and len(work.pending) > 1:
                 return await self._divide(run, work, effort, work.detail)  # one page of it may be what breaks the API
             return await self._give_up(run, work, effort, work.detail)
-        if not await self._breaker.admit():
-            return await self._give_up(run, work, effort, f"The API seems to be down. {work.detail}".strip())
         return None
 
     async def _attempt(self, run: Run, work: BatchWork, effort: _Effort) -> BatchOutcome | None:
         """Make one call and record what its answer proves; None when the batch goes on."""
-        effort.tries += 1
-        effort.calls += 1
-        error = await self._send(run, work)
-        means = transitions.meaning(error)
+        async with self._breaker.turn() as admitted:
+            if not admitted:
+                return await self._give_up(run, work, effort, f"The API seems to be down. {work.detail}".strip())
+            outage = self._breaker.open  # its patience ends this, not the attempts: no page is to blame
+            effort.calls += 1
+            effort.tries += not outage
+            error = await self._send(run, work)
+            means = transitions.meaning(error)
+            if means in {"not applied", "unknown"}:
+                self._breaker.unclear()
+            else:
+                self._breaker.answered()
         if error is None:
             self._went_well()
             await self._sending.mark_delivered(run, work.id)
             return None
-        if means in {"stop", "refused"}:
-            self._breaker.answered()
-            if means == "refused":
-                return await self._refused(run, work, effort, error)
+        if means == "refused":
+            return await self._refused(run, work, effort, error)
+        if means == "stop":
             await self._sending.mark_not_applied(run, work.id, detail=str(error), burned=False)
             raise FatalError(str(error)) from error
-        self._breaker.unclear()
         if means == "not applied":
             await self._sending.mark_not_applied(run, work.id, detail=str(error))
-            effort.tries -= self._breaker.open  # nobody was there: the outage's patience ends this, not the attempts
         else:
             await self._sending.note(run, work.id, str(error))
-            self._learn_from_silence(error, effort, pages=len(work.pending))
+            if not outage:
+                self._learn_from_silence(error, effort, pages=len(work.pending))
         await self._pause(effort.tries, getattr(error, "retry_after_s", None))
         return None
 
@@ -259,19 +263,20 @@ class Delivery:
         Raises:
             RetryableError: it cannot be read.
         """
-        for attempt in range(2 * self._options.attempts):  # each of them while something seems to answer
-            try:
-                found = await self._reconciler.compare(run)
-            except RetryableError as error:
-                self._breaker.unclear()
-                problem = error
-            else:
-                if attempt:
-                    self._breaker.unsaid()
-                return found
-            if not await self._breaker.admit():
-                raise problem
-        self._breaker.unsaid()
+        try:
+            return await self._reconciler.compare(run)
+        except RetryableError as error:
+            self._breaker.unclear(writing=False)
+            problem = error
+        for _ in range(2 * self._options.attempts):  # each of them while something seems to answer
+            async with self._breaker.turn(writes=False) as admitted:
+                if not admitted:
+                    break
+                try:
+                    return await self._reconciler.compare(run)
+                except RetryableError as error:
+                    self._breaker.unclear(writing=False)
+                    problem = error
         raise problem
 
     async def _answers(self) -> bool:
@@ -324,7 +329,6 @@ class Delivery:
         return BatchOutcome(state="failed", pages=work.pages, calls=effort.calls, detail=detail)
 
     def _went_well(self) -> None:
-        self._breaker.answered()
         self._ever_delivered = True
         self._good_in_a_row += 1
         if self._most < self._options.batch_size and self._good_in_a_row >= IN_FLIGHT * 2:
@@ -497,19 +501,22 @@ class Delivery:
             RetryableError: it was not, in all attempts.
             RefusedError: the API says no.
         """
+        problem = RetryableError("No attempt was allowed.")
         for attempt in range(1, self._options.attempts + 1):
-            if not await self._breaker.admit():
-                raise RetryableError("The API seems to be down.")
-            try:
-                await call()
-            except RetryableError as error:
-                self._breaker.unclear()
-                if attempt == self._options.attempts:
+            async with self._breaker.turn() as admitted:
+                if not admitted:
+                    raise RetryableError("The API seems to be down.")
+                try:
+                    await call()
+                except RetryableError as error:
+                    self._breaker.unclear()
+                    problem = error
+                except IngestError:
+                    self._breaker.answered()
                     raise
-                await self._pause(attempt, error.retry_after_s)
-            except IngestError:
-                self._breaker.answered()
-                raise
-            else:
-                self._breaker.answered()
-                return
+                else:
+                    self._breaker.answered()
+                    return
+            if attempt < self._options.attempts:
+                await self._pause(attempt, problem.retry_after_s)
+        raise problem

@@ -1,62 +1,39 @@
-"""The bench of the crash proof: trials over a server, a zygote and a ledger in a scratch folder."""
+"""The bench of the crash proof: trials of every kind, one after another, over a server of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
 import signal
-import sqlite3
-import sys
-import tempfile
-from collections import Counter
+import time
+from collections import Counter, deque
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cases import FIRST_NIGHT, FOREIGN, NIGHT_BEFORE, SECOND_NIGHT, Case
+from driver import BUSY, DONE, INCOMPLETE, STOPPED, content_of
 from persona_server import Script, Server
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1]))
-
-from driver import BUSY, DONE, INCOMPLETE, STOPPED, content_of  # noqa: E402
-
-from connectors.ledger.migrate import migrate  # noqa: E402 - the path comes first
-from connectors.ledger.writer import open_engine  # noqa: E402
+from stores import open_store
+from zygote import Zygote
 
 if TYPE_CHECKING:
     import random
 
+    from zygote import Child
+
 MOST_RUNS = 8
-FOREIGN = "Somebody's own notes, which nobody may touch."
-FIRST_NIGHT = {f"p{number}": f"text {number}" for number in range(5)}
-SECOND_NIGHT = {"p0": "text 0", "p1": "changed 1", "moved": "text 2", "p5": "text 5", "p6": "changed 6"}
-_BEFORE = FIRST_NIGHT | {"p6": "text 6"}
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is to be done, and how the server answers.
-
-    ``twice`` says that pages may be created twice on the way, because the server applies what it was sent after
-    the settling time, or forgets: then only what is at rest counts.
-    """
-
-    name: str
-    script: Script
-    night: int = 1
-    method: str = "store"
-    refused_at_first: bool = False
-    twice: bool = False
-    quarantined: tuple[str, ...] = ()
-    order: dict = field(default_factory=dict)
+_NOTICED_S = 0.1
 
 
 @dataclass
 class Verdict:
-    """What one trial showed."""
+    """What one trial showed.
+
+    ``hits`` says how often what was planned came to pass; ``open_batches`` how many batches were open just then.
+    """
 
     case: str
     fault: str
@@ -65,10 +42,12 @@ class Verdict:
     created_twice: int = 0
     foreign: int = 0
     stuck: bool = False
+    hits: int = 0
     killed: int = 0
     open_batches: int = 0
     runs: int = 0
     posts: int = 0
+    stood_still_s: float = 0.0
     words: str = ""
 
     @property
@@ -92,63 +71,102 @@ class CountingServer(Server):
         return super().add(content)
 
 
-class Bench:
-    """One zygote, one server, one scratch folder: trials run one after another."""
+class House:
+    """What all benches share: where the ledgers are, the process that others are forked from, and one clock's word."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: str = "sqlite") -> None:
+        self.store = open_store(dialect)
+        self._still: deque[tuple[float, float]] = deque(maxlen=200)
+        self._nights: dict[int, list[str]] = {}
+        self._making = asyncio.Lock()
+
+    async def __aenter__(self):
+        await self.store.__aenter__()
+        await self.store.copy("empty", "warm")
+        self.zygote = Zygote(self.store.url("warm"))
+        await self.zygote.__aenter__()
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *failure):
+        self._watching.cancel()
+        await self.zygote.__aexit__(*failure)
+        await self.store.__aexit__(*failure)
+
+    async def _watch(self) -> None:
+        """Notice when the machine does not let us run: then the servers here answer late, too."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.05)
+            still_s = time.monotonic() - before - 0.05
+            if still_s > _NOTICED_S:
+                self._still.append((before, still_s))
+
+    def stood_still_s(self, since: float) -> float:
+        """Return for how long at most the servers here could not run since then."""
+        return max((still_s for at, still_s in self._still if at >= since - 1), default=0.0)
+
+    async def night_before(self, bench: Bench, pieces: int) -> tuple[str, list[str]]:
+        """Return the ledger and the items after a first night, which is spent once."""
+        name = f"before{pieces}"
+        async with self._making:
+            if pieces not in self._nights:
+                bench.server.reset(Script(pieces=pieces))
+                await self.store.copy("empty", name)
+                first = bench.order_of(name) | {"pages": NIGHT_BEFORE}
+                assert await self.zygote.do(first) == DONE, bench.words()
+                await self.store.seal(name)
+                self._nights[pieces] = list(bench.server.items.values())
+        return name, self._nights[pieces]
+
+
+class Bench:
+    """One server and a ledger at a time: trials run one after another."""
+
+    def __init__(self, house: House, name: str = "a") -> None:
         self.server = CountingServer()
-        self.folder = Path(tempfile.mkdtemp(prefix="crash", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-        self._zygote: asyncio.subprocess.Process | None = None
+        self._house = house
+        self._name = name
         self._number = 0
-        self._night_before: tuple[Path, dict[str, str]] | None = None
+        self._began = 0.0
+        self._errors = house.store.folder / f"errors_{name}"
 
     async def __aenter__(self):
         await self.server.__aenter__()
-        self._zygote = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(HERE / "driver.py"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=(self.folder / "errors").open("ab"),
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        )
         return self
 
-    async def __aexit__(self, *_):
-        self._zygote.stdin.close()
-        await self._zygote.wait()
-        await self.server.__aexit__()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    async def __aexit__(self, *failure):
+        await self.server.__aexit__(*failure)
 
     def words(self) -> str:
-        """Return the last lines that a child wrote."""
-        return (self.folder / "errors").read_text("utf-8", "replace")[-600:]
+        """Return what the processes of this trial wrote."""
+        return self._errors.read_text("utf-8", "replace")[-900:] if self._errors.exists() else ""
 
-    async def spawn(self, order: dict) -> int:
-        """Start a process and return its pid; `ended` waits for it unless the order says ``detach``."""
-        self._zygote.stdin.write((json.dumps(order) + "\n").encode())
-        await self._zygote.stdin.drain()
-        return json.loads(await self._zygote.stdout.readline())["pid"]
-
-    async def ended(self) -> int:
-        return json.loads(await self._zygote.stdout.readline())["code"]
+    def order_of(self, name: str) -> dict:
+        return {
+            "ledger": self._house.store.url(name),
+            "name": name,
+            "url": self.server.url,
+            "errors": str(self._errors),
+        }
 
     async def do(self, order: dict) -> int:
         """Run a process to its end."""
-        await self.spawn(order)
-        return await self.ended()
+        return await self._house.zygote.do(order)
 
     async def prepare(self, case: Case) -> dict:
         """Set the server up and return the order that every process of the trial gets."""
         self._number += 1
-        path = self.folder / f"{self._number}.sqlite3"
-        order = {"ledger": f"sqlite:///{path}", "url": self.server.url, "method": case.method} | case.order
+        self._errors.unlink(missing_ok=True)
+        self._began = time.monotonic()
+        name = f"{self._name}{self._number}"
+        order = self.order_of(name) | {"method": case.method} | case.order
         if case.night == 1:
             self.server.reset(case.script)
             order["pages"] = FIRST_NIGHT
-            shutil.copy(self._empty(), path)
+            await self._house.store.copy("empty", name)
         else:
-            await self._copy_the_night_before(path, case)
+            await self._copy_the_night_before(name, case)
             order |= {
                 "pages": SECOND_NIGHT,
                 "skipped": {"p3": "deleted", "p4": "deleted", "p2": "redirect"},
@@ -161,69 +179,50 @@ class Bench:
             self.server.go_down()
         return order
 
-    def _empty(self) -> Path:
-        """Return a ledger with nothing in it but its tables, which take longer to make than all that follows."""
-        empty = self.folder / "empty.sqlite3"
-        if not empty.exists():
-            engine = open_engine(f"sqlite:///{empty}")
-            with engine.begin() as connection:
-                migrate(connection)
-            connection = sqlite3.connect(empty)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.close()
-        return empty
-
-    async def _copy_the_night_before(self, path: Path, case: Case) -> None:
-        pieces = case.script.pieces
-        template = self.folder / f"before{pieces}.sqlite3"
-        if not template.exists():
-            self.server.reset(Script(pieces=pieces))
-            first = {"ledger": f"sqlite:///{template}", "url": self.server.url, "pages": _BEFORE}
-            assert await self.do(first) == DONE, self.words()
-            connection = sqlite3.connect(template)
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.close()
-            (self.folder / f"before{pieces}.json").write_text(json.dumps(self.server.items))
-        shutil.copy(template, path)
+    async def _copy_the_night_before(self, name: str, case: Case) -> None:
+        template, items = await self._house.night_before(self, case.script.pieces)
+        await self._house.store.copy(template, name)
         self.server.reset(case.script)
-        for item in json.loads((self.folder / f"before{pieces}.json").read_text()).values():
+        for item in items:
             self.server.add(item)
         victim = next(i for i, text in self.server.items.items() if "/p6\n" in text)
         del self.server.items[victim]  # somebody deleted a page that changed tonight
 
-    def open_batches(self, order: dict) -> int:
-        """Count the batches whose outcome was unknown when the process died."""
-        path = order["ledger"].removeprefix("sqlite:///")
-        try:
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            (number,) = connection.execute("SELECT count(*) FROM batches WHERE state = 'sent'").fetchone()
-            connection.close()
-        except sqlite3.Error:
-            return 0
-        return number
+    async def trial(self, case: Case, *faults: str, later: dict | None = None, **more) -> Verdict:
+        """Hit the process at each of these places, one run each, then let it run to its end, and look.
 
-    async def trial(self, case: Case, *faults: str, **more) -> Verdict:
-        """Kill the process at each of these places, one run each, then let it run to its end, and look."""
-        order = await self.prepare(case) | more
+        Args:
+            later: what the runs after the first one are told.
+            more: what the runs with a fault are told.
+        """
+        order = await self.prepare(case)
         verdict = Verdict(case.name, " then ".join(faults))
         code = None
         for number in range(MOST_RUNS):
-            fault = faults[number] if number < len(faults) else ""
-            code = await self.do(order | {"fault": fault})
+            hit = {"fault": faults[number]} | more if number < len(faults) else {}
+            code = await self.do(order | ((later or {}) if number else {}) | hit)
             verdict.runs += 1
             if code == -signal.SIGKILL:
                 verdict.killed += 1
-                verdict.open_batches += self.open_batches(order)
-            elif code == DONE or code not in {INCOMPLETE, STOPPED, BUSY}:
+                verdict.open_batches += await self._house.store.open_batches(order["name"])
+            elif code not in {INCOMPLETE, STOPPED, BUSY}:
                 break
+            if number < len(faults) and "STRUCK" in self.words():
+                verdict.open_batches += await self._house.store.open_batches(order["name"])
+        verdict.hits = verdict.killed + int("STRUCK" in self.words())
         verdict.stuck = code != DONE
         return await self.judge(case, order, verdict)
+
+    async def without(self, case: Case, part: str, *faults: str) -> Verdict:
+        """Do a trial with a part of the product taken out."""
+        spoilt = Case(**{**vars(case), "order": case.order | {"without": part}})
+        return await self.trial(spoilt, *faults)
 
     async def judge(self, case: Case, order: dict, verdict: Verdict) -> Verdict:
         """Compare what is there, when everything is at rest, with what should be."""
         await self.server.quiet()
         if case.twice:  # what came after the settling time is found by the next reading, whoever makes it
-            code = await self.do(order | {"purpose": "retry", "fault": ""})
+            code = await self.do(order | {"purpose": "retry"})
             verdict.stuck = verdict.stuck or code != DONE
         wanted: Counter[str] = Counter({FOREIGN: 1})
         for name, text in order["pages"].items():
@@ -236,31 +235,28 @@ class Bench:
         if not case.twice and not self.server.script.pieces:
             verdict.created_twice = sum(number - 1 for number in self.server.created.values() if number > 1)
         verdict.posts = self.server.calls["post"]
+        verdict.stood_still_s = self._house.stood_still_s(self._began)
         if verdict.bad:
             verdict.words += self.words()
-        self._tidy(order)
+        await self._house.store.drop(order["name"])
         return verdict
-
-    def _tidy(self, order: dict) -> None:
-        path = Path(order["ledger"].removeprefix("sqlite:///"))
-        for scrap in path.parent.glob(path.name + "*"):
-            scrap.unlink()
 
     async def random_kill(self, case: Case, dice: random.Random) -> Verdict:
         """Kill the process some moment after the API heard from it, then let it run to its end, and look."""
         order = await self.prepare(case)
         verdict = Verdict(case.name, "random")
         self.server.heard.clear()
-        pid = await self.spawn(order)
+        child = await self._house.zygote.start(order)
         for _ in range(dice.randrange(1, 4)):
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.server.heard.wait(), 0.6)
+                await asyncio.wait_for(self.server.heard.wait(), 1.0)
             self.server.heard.clear()
         await asyncio.sleep(dice.random() * 0.012)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        verdict.killed = int(await self.ended() == -signal.SIGKILL)
-        verdict.open_batches = self.open_batches(order) if verdict.killed else 0
+        if not child.ended.done():
+            with suppress(ProcessLookupError):
+                os.kill(child.pid.result(), signal.SIGKILL)
+        verdict.killed = verdict.hits = int(await child.ended == -signal.SIGKILL)
+        verdict.open_batches = await self._house.store.open_batches(order["name"]) if verdict.killed else 0
         code = DONE
         for _ in range(MOST_RUNS):
             code = await self.do(order)
@@ -274,27 +270,26 @@ class Bench:
         """Stop the process at a place, let another one take its source over and end, then wake the first one up."""
         order = await self.prepare(case) | {"stale_s": 0.8, "beat_s": 0.1}
         verdict = Verdict(case.name, f"stop at {fault}")
-        pid = await self.spawn(order | {"fault": fault, "stop": True, "detach": True})
-        while (state := _state_of(pid)) not in {"T", "Z", ""}:
-            await asyncio.sleep(0.01)
-        verdict.killed = int(state == "T")
+        first = await self._house.zygote.start(order | {"fault": fault, "fate": "stop"})
+        while (state := _state_of(first)) not in {"T", ""}:
+            await asyncio.sleep(0.02)
+        verdict.hits = int(state == "T")
         await asyncio.sleep(0.9)
-        verdict.open_batches = self.open_batches(order)
+        verdict.open_batches = await self._house.store.open_batches(order["name"])
         code = await self.do(order)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-        self._zygote.stdin.write((json.dumps({"wait": pid}) + "\n").encode())
-        first = await self.ended()
-        verdict.stuck = code != DONE or first not in {STOPPED, DONE}
-        verdict.words = f"first ended with {first}, second with {code}"
+        if state:
+            os.kill(first.pid.result(), signal.SIGCONT)
+        ended = await first.ended
+        verdict.stuck = code != DONE or ended not in {STOPPED, DONE}
+        verdict.words = f"first ended with {ended}, second with {code}"
         return await self.judge(case, order, verdict)
 
-    async def full_disk(self, case: Case, file_bytes: int) -> Verdict:
+    async def full_file(self, case: Case, file_bytes: int) -> Verdict:
         """Let no file grow beyond a size; the program must say so and stop, and go on when there is room again."""
         order = await self.prepare(case)
-        verdict = Verdict(case.name, f"disk full at {file_bytes}")
+        verdict = Verdict(case.name, f"no file beyond {file_bytes} bytes")
         code = await self.do(order | {"file_bytes": file_bytes})
-        verdict.killed = int(code == STOPPED)
+        verdict.hits = int(code == STOPPED)
         verdict.stuck = code not in {STOPPED, DONE}
         verdict.words = f"ended with {code}"
         if not verdict.stuck:
@@ -303,7 +298,8 @@ class Bench:
 
     async def naive(self, case: Case, fault: str) -> Verdict:
         """Do the same with a program that resends what was not answered."""
-        order = await self.prepare(case) | {"naive": True}
+        order = await self.prepare(case)
+        order |= {"naive": True, "notes": str(self._house.store.folder / f"{order['name']}.notes")}
         verdict = Verdict(case.name, fault)
         for planned in (fault, ""):
             code = await self.do(order | {"fault": planned})
@@ -314,7 +310,7 @@ class Bench:
     async def survey(self, case: Case) -> tuple[dict[str, int], Verdict]:
         """Run a case undisturbed: how often it comes by each place, and what is there in the end."""
         order = await self.prepare(case)
-        counts = self.folder / "counts.json"
+        counts = self._house.store.folder / f"{order['name']}.counts"
         met: Counter[str] = Counter()
         verdict = Verdict(case.name, "")
         code = None
@@ -328,8 +324,11 @@ class Bench:
         return dict(met), await self.judge(case, order, verdict)
 
 
-def _state_of(pid: int) -> str:
+def _state_of(child: Child) -> str:
+    """Return the state of a process as the system calls it; empty when it ended."""
+    if child.ended.done():
+        return ""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{child.pid.result()}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return ""

@@ -1,28 +1,23 @@
-"""One run of the product's ledger and delivery, as a process that may be killed anywhere.
-
-Started as a zygote: it imports once, then forks a process for each order that comes in as a line of JSON.
-"""
+"""One run of the product's ledger and delivery, as a process that may be hit anywhere."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import hashlib
 import json
 import os
 import random
 import resource
-import select
-import signal
 import sys
-import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import fates
 import httpx
+from cases import FIRST_NIGHT, SECOND_NIGHT, SETTLE_S, TIMEOUT_S
 from sqlalchemy import event
 
 from connectors.errors import FatalError, IngestError, UsageError
@@ -33,10 +28,8 @@ from connectors.pipeline.deliver import Delivery
 from connectors.settings import DeliveryOptions
 
 SITE = "https://docs.example/"
-LIMIT_S = 30
-SETTLE_S = 0.3
-TIMEOUT_S = 0.2
 DONE, INCOMPLETE, STOPPED, BUSY, BROKEN = 0, 1, 3, 5, 70
+_jumped = timedelta()
 
 
 def content_of(name: str, text: str) -> str:
@@ -51,10 +44,12 @@ def content_of(name: str, text: str) -> str:
 async def ingest(order: dict) -> int:
     """Do what one run of the product does, with pages from the order instead of a crawl."""
     offset = timedelta(seconds=order.get("clock_s", 0))
+    if order.get("restarted_ms"):
+        _pretend_a_restart(order["restarted_ms"])
     try:
         ledger = open_ledger(
             order["ledger"],
-            clock=lambda: datetime.now(tz=UTC) + offset,
+            clock=lambda: datetime.now(tz=UTC) + offset + _jumped,
             stale_s=order.get("stale_s", 60.0),
             beat_s=order.get("beat_s", 5.0),
         )
@@ -205,7 +200,7 @@ async def _sweep_nothing(_surplus) -> int:
 
 async def naive(order: dict) -> int:
     """Send each batch until it is answered well; remember on disk which ones were."""
-    state = Path(order["ledger"].removeprefix("sqlite:///") + ".json")
+    state = Path(order["notes"])
     done = set(json.loads(state.read_text())) if state.exists() else set()
     client = PersonaClient(base_url=order["url"], timeout_s=TIMEOUT_S, transport=httpx.AsyncHTTPTransport(verify=False))
     names = list(order["pages"])
@@ -237,15 +232,43 @@ async def naive(order: dict) -> int:
     return DONE
 
 
-# -- the zygote -------------------------------------------------------------------------------------------------------
+# -- its fate ---------------------------------------------------------------------------------------------------------
 
 
-def _child(order: dict) -> None:
+def _pretend_a_restart(at_ms: int) -> None:
+    """Be on the machine after it was started anew: another name for this start, and its clock began at nothing."""
+    since_boot = lease.tick_ms
+    lease.tick_ms = lambda: since_boot() - at_ms
+    lease.this_boot = lambda: "started anew"
+
+
+def _fate(order: dict):
+    match order.get("fate", "kill"):
+        case "kill":
+            return faults.die
+        case "stop":
+            return fates.stop
+        case "jump":
+            return fates.told(lambda: _jump(order["jump_s"]))
+        case "disconnect":
+            return fates.told(lambda: fates.disconnect(order["ledger"]))
+        case how:
+            return fates.break_disk(how)
+
+
+def _jump(seconds: float) -> None:
+    global _jumped  # noqa: PLW0603 - one process has one clock
+    _jumped = timedelta(seconds=seconds)
+
+
+def child(order: dict) -> None:
+    """Be the process that an order asks for, and end."""
     code = BROKEN
     try:
+        os.nice(2)  # the server and the bench answer in time, or the trial would say nothing
+        os.dup2(os.open(order["errors"], os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
         lease.this_host.cache_clear()
-        how = signal.SIGSTOP if order.get("stop") else signal.SIGKILL
-        faults.plan(order.get("fault", ""), counting=bool(order.get("count")), how=how)
+        faults.plan(order.get("fault", ""), counting=bool(order.get("count")), fate=_fate(order))
         if order.get("file_bytes"):
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"], order["file_bytes"]))
         code = asyncio.run(naive(order) if order.get("naive") else ingest(order))
@@ -259,71 +282,34 @@ def _child(order: dict) -> None:
         os._exit(code)
 
 
-def _wait(pid: int) -> int:
-    """Return the exit code, or minus the signal that ended it; kill what hangs."""
-    watch = os.pidfd_open(pid)
-    ready, _, _ = select.select([watch], [], [], LIMIT_S)
-    if not ready:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(watch)
-        return -99
-    os.close(watch)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+# -- what all processes share -----------------------------------------------------------------------------------------
 
 
-def _share_engine() -> None:
-    """Let all forks use one engine, so that each does not compile every statement again; only the file differs."""
-    engine = writer.open_engine("sqlite:////dev/null")
+def share_engine(dialect: str) -> None:
+    """Let all forks use one engine, so that each does not compile every statement again; only the address differs."""
+    engine = writer.open_engine("sqlite:////dev/null" if dialect == "sqlite" else "postgresql://nobody@nowhere/nothing")
     where = {}
 
     @event.listens_for(engine, "do_connect")
-    def connect(_dialect, _record, arguments, _options):
-        arguments[0] = where["file"]
+    def connect(_dialect, _record, arguments, options):
+        if dialect == "sqlite":
+            arguments[0] = where["url"].removeprefix("sqlite:///")
+        else:
+            options.update(fates.address(where["url"]))
 
     def open_engine(url: str):
-        where["file"] = url.removeprefix("sqlite:///")
+        where["url"] = url
         return engine
 
     writer.open_engine = open_engine
 
 
-async def _warm_up() -> None:
+async def warm_up(ledger: str) -> None:
     """Do everything once before the first fork: imports, compiled statements, caches."""
-    from bench import FIRST_NIGHT, SECOND_NIGHT, CountingServer
-    from persona_server import Script
+    from persona_server import Script, Server
 
-    with tempfile.TemporaryDirectory() as folder:
-        async with CountingServer() as server:
-            order = {"ledger": f"sqlite:///{folder}/l.sqlite3", "url": server.url, "pages": FIRST_NIGHT}
-            server.reset(Script(posts={1: "half 422"}))
-            await ingest(order)
-            await ingest(order | {"pages": SECOND_NIGHT, "skipped": {"p3": "deleted"}, "purpose": "sync"})
-
-
-def main() -> None:
-    """Fork a process for each order on stdin; say its pid, then how it ended."""
-    _share_engine()
-    asyncio.run(_warm_up())
-    gc.collect()
-    gc.freeze()
-    gc.disable()  # a fork that collects garbage copies every page of memory
-    for line in sys.stdin:
-        order = json.loads(line)
-        if "wait" in order:
-            sys.stdout.write(json.dumps({"code": _wait(order["wait"])}) + "\n")
-            sys.stdout.flush()
-            continue
-        pid = os.fork()
-        if pid == 0:
-            _child(order)
-        sys.stdout.write(json.dumps({"pid": pid}) + "\n")
-        sys.stdout.flush()
-        if order.get("detach"):
-            continue
-        sys.stdout.write(json.dumps({"code": _wait(pid)}) + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+    async with Server() as server:
+        order = {"ledger": ledger, "url": server.url, "pages": FIRST_NIGHT}
+        server.reset(Script(posts={1: "half 422"}))
+        await ingest(order)
+        await ingest(order | {"pages": SECOND_NIGHT, "skipped": {"p3": "deleted"}, "purpose": "sync"})
