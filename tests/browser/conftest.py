@@ -109,6 +109,39 @@ def site(sites):
     return sites()
 
 
+class Receiver:
+    """A webhook on loopback that keeps the messages it gets."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, str]] = []
+        messages = self.messages
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_): ...
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def message(self, subject: str, *, timeout_s: float = 60) -> str:
+        """Wait for the message with this subject; returns its body."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            for message in self.messages:
+                if message["subject"] == subject:
+                    return message["body"]
+            time.sleep(0.2)
+        raise AssertionError(f"{subject!r} is not among {self.messages}")
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
 class LocalPrefect:
     """The server's API, as the UI uses it."""
 
@@ -163,6 +196,13 @@ class LocalPrefect:
         items = httpx.get(address, headers={"Authorization": SECRET}, trust_env=False).json()["training_data"]
         return [item["content"].splitlines()[0].removeprefix("Source: ") for item in items]
 
+    def make_block(self, kind: str, name: str, /, **data) -> str:
+        """Make a block as the UI's form does; returns its id."""
+        block_type = self.get(f"/block_types/slug/{kind}")["id"]
+        schema = self.post("/block_schemas/filter", block_schemas={"block_type_id": {"any_": [block_type]}})[0]["id"]
+        made = self.post("/block_documents/", name=name, block_type_id=block_type, block_schema_id=schema, data=data)
+        return made["id"]
+
     def latest_report(self, run: str) -> dict:
         rows = self.post(
             "/artifacts/filter", flow_runs={"id": {"any_": [run]}}, artifacts={"type": {"any_": ["markdown"]}}
@@ -195,6 +235,23 @@ def local_prefect(tmp_path_factory):
         served.send_signal(signal.SIGTERM)
         served.wait(25)
     assert ended.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def notices(local_prefect, tmp_path_factory):
+    """The automations of docs/deploy/notices.yaml, created as its head says, with a webhook as their block."""
+    receiver = Receiver()
+    told = {"subject": "{{subject}}", "body": "{{body}}"}
+    block = local_prefect.make_block("custom-webhook", "notices", name="test", url=receiver.url, json_data=told)
+    text = (REPOSITORY / "docs" / "deploy" / "notices.yaml").read_text()
+    file = tmp_path_factory.mktemp("notices") / "notices.yaml"
+    file.write_text(text.replace("00000000-0000-0000-0000-000000000000", block))
+    words = [sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(file)]
+    env = local_prefect.env | {"PREFECT_API_URL": local_prefect.known["api_url"]}
+    made = subprocess.run(words, env=env, capture_output=True, text=True, timeout=120)
+    assert made.returncode == 0, made.stdout + made.stderr
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture

@@ -35,7 +35,10 @@ def test_one_command_registers_everything_and_a_second_one_finds_it(local_prefec
     assert nightly["global_concurrency_limit"]["limit"] == 1
     _until(lambda: _scheduled(local_prefect, nightly["id"]) > 0)
     automations = {one["name"] for one in local_prefect.post("/automations/filter")}
-    assert len(automations) == 2
+    assert {
+        "persona-ingest marks silent runs as crashed",
+        "persona-ingest retry after a failed import or sync",
+    } <= automations
     assert "persona-credentials" in {one["slug"] for one in local_prefect.post("/block_types/filter")}
     again = command("ui", "--no-open", "--json", env=local_prefect.env)
     assert json.loads(again.stdout)["pids"] == local_prefect.known["pids"]
@@ -102,27 +105,25 @@ def test_every_other_deployment_runs(local_prefect, site, tmp_path):
         local_prefect.wait(run, "COMPLETED")
 
 
-def test_the_block_serves_instead_of_the_environment_and_its_secret_is_never_shown(local_prefect, site):
-    kind = local_prefect.get("/block_types/slug/persona-credentials")
-    schema = local_prefect.post("/block_schemas/filter", block_schemas={"block_type_id": {"any_": [kind["id"]]}})[0]
-    local_prefect.post(
-        "/block_documents/",
-        name="other",
-        block_type_id=kind["id"],
-        block_schema_id=schema["id"],
-        data={"client_secret": "wrong-s3cret", "base_url": local_prefect.persona_url},
+def test_the_block_serves_instead_of_the_environment_and_its_secret_is_never_shown(local_prefect, site, notices):
+    local_prefect.make_block(
+        "persona-credentials", "other", client_secret="wrong-s3cret", base_url=local_prefect.persona_url
     )
     run = local_prefect.run(
         "import-website/import-website", source={"website": site.url, "name": "blocked"}, credentials="other"
     )
     message = local_prefect.wait(run, "FAILED")
     assert "stopped" in message
-    assert "wrong-s3cret" not in json.dumps(local_prefect.get(f"/flow_runs/{run}")) + str(local_prefect.logs(run))
+    body = notices.message("Not everything of blocked was delivered")
+    assert "401" in body or "refuse" in body
+    shown = json.dumps(local_prefect.get(f"/flow_runs/{run}")) + str(local_prefect.logs(run)) + str(notices.messages)
+    assert "wrong-s3cret" not in shown
+    _until(lambda: _asked_for_by(local_prefect, run))
 
 
-def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_prefect, site, sites, page, picture):
+def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_prefect, sites, page, picture, notices):
     """One nightly sync, three sources: each is asked about in turn, and each answer is carried out to the letter."""
-    other, third = sites(), sites()
+    site, other, third = sites(), sites(), sites()
     (local_prefect.work / "sources.yaml").write_text(
         f"sources:\n  - name: shrinking\n    website: {site.url}\n"
         f"  - name: partly\n    website: {other.url}\n  - name: kept\n    website: {third.url}\n"
@@ -133,6 +134,10 @@ def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_pr
     local_prefect.wait(local_prefect.run("sync-knowledge-base/nightly-sync"), "COMPLETED")
     run = local_prefect.run("sync-knowledge-base/nightly-sync")
     local_prefect.wait(run, "PAUSED")
+    assert "21 new, 0 changed" in notices.message("shrinking: completed")
+    body = notices.message("shrinking waits for your approval")
+    assert "12 of 21 pages would be deleted" in body
+    assert "persona-ingest sync --approve" in body
     requests = [one.requests for one in (site, other, third)]
     _decide(page, local_prefect, run, "shrinking", "approve all", picture=picture)
     local_prefect.wait(run, "PAUSED")
@@ -146,6 +151,7 @@ def test_a_sync_that_would_remove_too_much_waits_for_a_person_in_the_ui(local_pr
     assert "shrinking: approve all: 12 removed, 0 updated." in told
     assert "partly: approve some: 2 removed, 0 updated." in told
     assert [one.requests for one in (site, other, third)] == requests, "the resumed run crawled again"
+    assert "The report of run" in notices.message("12 pages of shrinking were removed")
     held = local_prefect.pages_held()
     assert [sum(f"{one.url}page-" in address for address in held) for one in (site, other, third)] == [8, 18, 20]
     assert not set(gone) & set(held)
@@ -197,7 +203,8 @@ def test_a_killed_run_is_marked_crashed_and_the_next_one_takes_its_work_up(local
     os.killpg(local_prefect.known["pids"][0], signal.SIGKILL)
     for pid in _flow_processes(local_prefect.known["pids"][0], run):
         os.kill(pid, signal.SIGKILL)
-    local_prefect.wait(run, "CRASHED", timeout_s=240)
+    assert "No heartbeat for 90 seconds" in local_prefect.wait(run, "CRASHED", timeout_s=240)
+    _until(lambda: _asked_for_by(local_prefect, run))
     site.delay_s = 0
     told = command("import", site.url, "--name", "killed", "--json", env=local_prefect.env)
     assert told.returncode == 0, told.stderr
@@ -209,6 +216,14 @@ def _scheduled(local_prefect, deployment: str) -> int:
     wanted = {"type": {"any_": ["SCHEDULED"]}}
     return len(
         local_prefect.post("/flow_runs/filter", deployments={"id": {"any_": [deployment]}}, flow_runs={"state": wanted})
+    )
+
+
+def _asked_for_by(local_prefect, run: str) -> bool:
+    """Say whether the trigger started `retry-failed-batches` for this run."""
+    flows = {"name": {"any_": ["retry-failed-batches"]}}
+    return any(
+        one["parameters"].get("failed_run") == run for one in local_prefect.post("/flow_runs/filter", flows=flows)
     )
 
 
