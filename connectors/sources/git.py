@@ -21,14 +21,19 @@ from connectors.models import Resource, Skipped
 from connectors.web.urls import compile_glob, redact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 
     from connectors.models import Due, Kind
     from connectors.settings import GitSource
 
 MAX_BYTES = 64 * 1024**2
+MAX_FILES = 200_000
+"""The most files of one revision: a few objects can name a billion."""
+MAX_REPOSITORY = 4 * 1024**3
+"""The most bytes that a fetch may put on the disk; git itself would take any number."""
 FETCH_S = 900.0
 READ_S = 120.0
+_WATCH_S = 0.5
 _SCHEMES = frozenset({"http", "https", "ssh", "file"})
 _SCP_LIKE = re.compile(r"(?:[\w.-]+@)[\w.-]+:(?!//)[\w./~-]+")
 _REVISION = re.compile(r"(?!-)(?!.*\.\.)[\w./@+-]{1,200}")
@@ -96,6 +101,7 @@ class Git:
         known: the validators of the last version of a URI.
         headers: sent to the repository's server, such as an ``Authorization``.
         max_bytes: a larger file is passed over.
+        max_files, max_repository: a revision with more files, or a fetch of more bytes, is not read at all.
     """
 
     kind: Kind = "git"
@@ -107,11 +113,15 @@ class Git:
         known: Callable[[str], Awaitable[Due | None]] | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_BYTES,
+        max_files: int = MAX_FILES,
+        max_repository: int = MAX_REPOSITORY,
     ) -> None:
         self._options = options
         self._known = known
         self._headers = dict(headers or {})
         self._max_bytes = max_bytes
+        self._max_files = max_files
+        self._max_repository = max_repository
         self._place = place(options.git)
         self._include = tuple(compile_glob(glob) for glob in options.include)
         self._exclude = tuple(compile_glob(glob) for glob in options.exclude)
@@ -127,8 +137,8 @@ class Git:
         scratch = await asyncio.to_thread(tempfile.mkdtemp, prefix="persona-ingest-git-")
         repository = _Repository(self._place, Path(scratch), self._headers)
         try:
-            commit = await repository.fetched()
-            blobs = await repository.blobs(commit)
+            commit = await repository.fetched(self._max_repository)
+            blobs = await repository.blobs(commit, self._max_files)
             if not blobs:
                 raise UsageError(f"{self._options.git}: there is no file in {self._place.folder or 'the repository'}.")
             count = 0
@@ -222,12 +232,12 @@ class _Repository:
         self._headers = dict(headers)
         self._reader: asyncio.subprocess.Process | None = None
 
-    async def fetched(self) -> str:
-        """Return the commit that the revision names, its objects at hand."""
+    async def fetched(self, max_bytes: int) -> str:
+        """Return the commit that the revision names, its objects at hand: ``max_bytes`` of them at most."""
         where = self._where
         if where.local is None:
             await self._git("init", "--quiet", "--bare", ".")
-            await self._fetch()
+            await self._watched(self._fetch(), max_bytes)
             name = "FETCH_HEAD"
         else:
             name = where.revision
@@ -250,6 +260,18 @@ class _Repository:
             told = await self._git("rev-parse", "--verify", "--quiet", f"{self._where.revision}^{{commit}}")
             (self._scratch / "FETCH_HEAD").write_bytes(told)
 
+    async def _watched(self, fetch: Coroutine[None, None, None], max_bytes: int) -> None:
+        fetching = asyncio.ensure_future(fetch)
+        try:
+            while not fetching.done():
+                await asyncio.wait({fetching}, timeout=_WATCH_S)
+                if await asyncio.to_thread(_size_of, self._scratch) > max_bytes:
+                    raise UsageError(f"The repository {self._shown()} is larger than {max_bytes:,} bytes.")
+            fetching.result()
+        finally:
+            fetching.cancel()
+            await asyncio.gather(fetching, return_exceptions=True)
+
     def _without_secret(self, url: str) -> str:
         """Move a name and password from the address, which every user of the machine sees, to a header."""
         parts = urlsplit(url)
@@ -259,15 +281,25 @@ class _Repository:
         self._headers["Authorization"] = "Basic " + base64.b64encode(unquote(secret).encode()).decode()
         return urlunsplit(parts._replace(netloc=host))
 
-    async def blobs(self, commit: str) -> list[_Blob]:
+    async def blobs(self, commit: str, max_files: int) -> list[_Blob]:
         """List the files of a commit below the folder, by path; what begins with a dot is left out."""
         folder = self._where.folder
         tree = f"{commit}:{folder}" if folder else commit
+        process = await self._started("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
+        found: list[_Blob] = []
         try:
-            listed = await self._git("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
-        except UsageError:
-            raise UsageError(f"There is no folder {folder!r} at {self._where.revision} in the repository.") from None
-        found = [_blob(entry, folder) for entry in listed.split(b"\0") if entry]
+            async with asyncio.timeout(READ_S):
+                async for entry in _entries(process):
+                    found.append(_blob(entry, folder))
+                    if len(found) > max_files:
+                        raise UsageError(f"{self._shown()} has more than {max_files:,} files: name a folder of it.")
+                code = await process.wait()
+        except TimeoutError:
+            raise UsageError(f"git ls-tree did not end within {READ_S:g} s.") from None
+        finally:
+            await _end(process)
+        if code:
+            raise UsageError(f"There is no folder {folder!r} at {self._where.revision} in the repository.")
         kept = [blob for blob in found if not any(part.startswith(".") for part in blob.path.split("/"))]
         return sorted(kept, key=lambda blob: blob.path)
 
@@ -348,6 +380,26 @@ class _Repository:
         for place_, (key, value) in enumerate(settings):
             own |= {f"GIT_CONFIG_KEY_{place_}": key, f"GIT_CONFIG_VALUE_{place_}": value}
         return kept | own
+
+
+async def _entries(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
+    """Yield what ends in a zero byte, as it comes."""
+    assert process.stdout
+    rest = b""
+    while piece := await process.stdout.read(1 << 16):
+        *whole, rest = (rest + piece).split(b"\0")
+        for entry in whole:
+            yield entry
+
+
+def _size_of(folder: Path) -> int:
+    """Return the bytes of all files below a folder, whatever comes and goes in it meanwhile."""
+    total = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118 - thousands of them
+    return total
 
 
 def _blob(entry: bytes, folder: str) -> _Blob:

@@ -242,3 +242,36 @@ async def test_nothing_is_left_behind(server, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     assert [item for item in await read(server.url) if isinstance(item, Skipped)]
     assert list(scratch.iterdir()) == []
+
+
+def tree_bomb(root, *, levels, width):
+    """Make a repository whose few objects name ``width ** levels`` files."""
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+
+    def made(*words, given):
+        env = {"PATH": os.environ["PATH"], "HOME": str(root)}
+        return subprocess.run(["git", *words], cwd=root, env=env, input=given, capture_output=True, check=True).stdout
+
+    sha = made("hash-object", "-w", "--stdin", given=b"# A").strip().decode()
+    kind = "100644 blob"
+    for _ in range(levels):
+        entries = "".join(f"{kind} {sha}\tf{number}.md\n" for number in range(width))
+        sha, kind = made("mktree", given=entries.encode()).strip().decode(), "040000 tree"
+    commit = git(root, "commit-tree", sha, "-m", "bomb").stdout.strip()
+    git(root, "update-ref", "refs/heads/main", commit)
+    return root
+
+
+async def test_a_few_objects_that_name_a_billion_files_end_at_the_cap(tmp_path):
+    root = tree_bomb(tmp_path / "bomb", levels=9, width=10)
+    with pytest.raises(UsageError, match=r"more than 5,000 files: name a folder"):
+        _ = [item async for item in Git(GitSource(git=str(root)), max_files=5000).read()]
+    assert len(await read(f"{root}#main:f0.md/f0.md/f0.md/f0.md/f0.md/f0.md/f0.md")) == 100
+
+
+async def test_a_server_that_sends_without_end_is_cut_off(server):
+    """What git has on disk is watched while it fetches: its own limits are none."""
+    source = Git(GitSource(git=server.url), max_repository=1000)
+    with pytest.raises(UsageError, match="larger than 1,000 bytes"):
+        _ = [item async for item in source.read()]
