@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from connectors.models import CleaningRules, Draft, Extracted, Hints, Page, Resource
 
@@ -36,15 +38,13 @@ def request(resource: Resource, rules: CleaningRules) -> tuple[bytes, bytes]:
     """Return the head of the frame that asks for ``resource`` to be cleaned, and its body."""
     body = resource.body or b""
     told = {item.name: getattr(resource, item.name) for item in fields(resource) if item.name not in {"body", "hints"}}
-    told["hints"] = asdict(resource.hints)
-    told["rules"] = asdict(rules)
-    head = _dump(told)
+    head = _dump(told | {"hints": resource.hints, "rules": rules})
     return LENGTHS.pack(len(head), len(body)) + head, body
 
 
 def read_request(head: bytes, body: bytes) -> tuple[Resource, CleaningRules]:
     """Undo `request`, in the child."""
-    told = json.loads(head)
+    told = orjson.loads(head)
     rules, hints = told.pop("rules"), told.pop("hints")
     hints["section"] = tuple(hints["section"])
     for name in _TUPLES:
@@ -77,7 +77,7 @@ def read_answer(head: bytes | bytearray) -> tuple[Extracted, bool]:
         WireError: the bytes are no answer of the documented shape.
     """
     try:
-        told = json.loads(head.decode("utf-8", "replace"))
+        told = orjson.loads(head)
         return _extracted(told), told["retiring"] is True
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WireError(f"The cleaning process answered with something else than pages ({error}).") from error
@@ -133,6 +133,13 @@ def _of(kind: type, value: Any) -> Any:
 
 
 def _dump(value: Any) -> bytes:
-    # A lone surrogate cannot be stored or sent; it becomes a question mark here, once for everybody.
-    text = json.dumps(value, ensure_ascii=False, check_circular=False, separators=(",", ":"), default=str)
+    try:
+        return orjson.dumps(value, default=str)
+    except TypeError:  # a lone surrogate cannot be stored or sent; it becomes a question mark here, once for everybody
+        pass
+    text = json.dumps(value, ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_plain)
     return text.encode("utf-8", "replace")
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

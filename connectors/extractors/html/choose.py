@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from connectors.extractors import tidy
 from connectors.extractors.html import article, generic, special
 from connectors.extractors.html.markdown import Writer
 from connectors.extractors.html.rules import SYSTEMS, System
+from connectors.extractors.html.tree import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,31 +64,24 @@ def visible_chars(document: Document) -> int:
 
 
 def _letters(node: LexborNode) -> int:
-    return len("".join((node.text() or "").split()))
+    return tidy.letters(node.text() or "")
 
 
-def _marks(detect: str) -> list[tuple[tuple[str, ...], str, str]]:
-    """Return for each alternative of a selector list: names that must be among the page's classes and ids, a word that
-    must stand in its source where there are none, and the selector itself.
+def _marks(detect: str) -> list[tuple[str, frozenset[str], str]]:
+    """Return a selector list's alternatives, each with the names that it needs and, where no class or id is among
+    them, a word that must stand in the page's source.
     """  # noqa: D205 - one sentence
     out = []
-    for selector in re.split(r",\s*(?![^(\[]*[)\]])", detect):
-        bare = re.sub(r":(?:not|has)\([^()]*\)", "", re.sub(r"\[[^\]]*\]", "", selector))
-        names = tuple(_NAME.findall(bare))
+    for selector, needed in needs(detect)[0]:
         words = _WORD.findall(selector)
         if words:
-            out.append((names, "" if names else max(words, key=len), selector))
+            named = any(name[0] in ".#" for name in needed)
+            out.append((selector, needed, "" if named else max(words, key=len)))
     return out
 
 
-def names_of(text: str) -> set[str]:
-    """Return the classes and ids that a page's source shows."""
-    return set(" ".join(_NAMED.findall(text)).split())
-
-
-_NAME = re.compile(r"[.#]([A-Za-z_][\w-]*)")
-_NAMED = re.compile(r"""\s(?:class|id)=["']?([^"'>]*)""")
 _DETECTORS = tuple((system, _marks(system.detect)) for system in SYSTEMS)
+_NAMES_OF_SYSTEMS = frozenset(name for _, marks in _DETECTORS for _, needed, _ in marks for name in needed)
 _GENERATORS = tuple((system.generator, system) for system in SYSTEMS if system.generator)
 _SOURCE_CHARS = 60_000  # where a page links its scripts and styles
 
@@ -101,15 +97,22 @@ def systems_of(document: Document, generator: str) -> Iterator[System]:
     for name, system in _GENERATORS:
         if named.startswith(name):
             yield system
-    text = document.decoded.text
-    start = text[:_SOURCE_CHARS]
-    names = names_of(text)
-    for system, marks in _DETECTORS:
-        for wanted, word, selector in marks:
-            shown = names.issuperset(wanted) if wanted else word in start
-            if shown and document.tree.first(selector) is not None:
+    start = document.decoded.text[:_SOURCE_CHARS]
+    for system, marks in _possible_systems(document.tree.names & _NAMES_OF_SYSTEMS):
+        for selector, word in marks:
+            if word in start and document.tree.first(selector) is not None:
                 yield system
                 break
+
+
+@lru_cache(maxsize=256)
+def _possible_systems(names: frozenset[str]) -> list[tuple[System, list[tuple[str, str]]]]:
+    """Return the systems that pages with these names can be made by; the pages of a site have much the same names."""
+    found = [
+        (system, [(selector, word) for selector, needed, word in marks if needed <= names])
+        for system, marks in _DETECTORS
+    ]
+    return [(system, marks) for system, marks in found if marks]
 
 
 def _outermost(nodes: list[LexborNode]) -> list[LexborNode]:
@@ -143,8 +146,11 @@ def _write(document: Document, nodes: list[LexborNode], drop: tuple[str, ...]) -
     return "\n\n".join(blocks)
 
 
+_TARGET = re.compile(r"\]\([^)\s]*\)")
+
+
 def _chars(markdown: str) -> int:
-    return len("".join(re.sub(r"\]\([^)\s]*\)", "", markdown).split()))
+    return tidy.letters(_TARGET.sub("", markdown))
 
 
 def choose(document: Document, rules: CleaningRules, about: About, *, visible: int) -> Choice | None:

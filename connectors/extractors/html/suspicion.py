@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from connectors.extractors.html.document import Document
     from connectors.extractors.html.tree import Tree
 
-_KEYWORDS = ("instruction", "system prompt", "you are now", "as an ai", "language model", "disregard", "jailbreak")
+_KEYWORDS = (
+    b"instruction",
+    b"system prompt",
+    b"you are now",
+    b"as an ai",
+    b"language model",
+    b"disregard",
+    b"jailbreak",
+)
+_LOWER_TO_ASCII = "\u212a\u0130"  # Kelvin, and I with a dot: letters that are k and i in lower case
 _INSTRUCTION = re.compile(
     r"(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+|the\s+|your\s+)*(?:previous|prior|above|earlier|preceding|other|system)\s+"
     r"(?:instructions?|prompts?|rules|messages|context)"
@@ -40,10 +49,10 @@ _SHELL_CHARS = 250
 
 def speaks_to_machines(text: str) -> str:
     """Return the first words that read like an instruction to a language model; empty when there are none."""
-    lower = text.lower()
-    if not any(keyword in lower for keyword in _KEYWORDS):
+    raw = text.encode("utf-8", "replace").lower()  # bytes, because nearly every text ends here
+    if not any(keyword in raw for keyword in _KEYWORDS) and not any(sign in text for sign in _LOWER_TO_ASCII):
         return ""
-    found = _INSTRUCTION.search(lower)
+    found = _INSTRUCTION.search(text.lower())
     return " ".join(found.group().split())[:80] if found else ""
 
 
@@ -66,7 +75,7 @@ def flags(document: Document, content: str) -> list[str]:
         out.append(f"suspicious-text: it says {found!r}")
     elif found := speaks_to_machines(document.decoded.text):
         out.append(f"hidden-instructions: text that nobody sees says {found!r}; it was left out")
-    if _SMUGGLED.search(document.decoded.text):
+    if not document.decoded.text.isascii() and _SMUGGLED.search(document.decoded.text):
         out.append("hidden-instructions: invisible characters spell a text; they were left out")
     return out
 

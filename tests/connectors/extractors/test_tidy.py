@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 from hypothesis import given
@@ -85,3 +86,28 @@ def test_any_text_can_be_sent(text):
     draft = tidy.draft(page(text), RULES)
     assert draft.content.startswith("Source: ")
     assert tidy.normal(draft.content) == tidy.normal(tidy.normal(draft.content))
+
+
+WRITTEN = st.text(st.sampled_from("ab#-`~ \n\t\xa0\u2003\u3000\x1c\x07é“\u200b\u00ad\U000e0041語")) | st.text()
+
+
+@given(WRITTEN)
+def test_letters_and_words_are_counted_as_if_the_text_were_parted(text):
+    assert tidy.letters(text) == len("".join(text.split()))
+    assert tidy.word_count(text) == len(text.split())
+
+
+@given(WRITTEN)
+def test_the_hash_is_of_the_title_and_of_all_that_is_sent_below_the_source(text):
+    draft = tidy.draft(page(text), RULES)
+    sent = draft.content.removeprefix("Source: http://s.example/a\n\n")
+    assert draft.text_hash == hashlib.sha256(tidy.normal(f"Title\n{sent}").encode("utf-8", "replace")).hexdigest()
+
+
+@given(WRITTEN)
+def test_what_nobody_sees_goes_and_nothing_else(text):
+    unseen = {*range(0xE0000, 0xE0080), *range(9), 0x0B, 0x0C, *range(0x0E, 0x20)}
+    if "```" not in text:
+        unseen |= {0x200B, 0x2060, 0xFEFF, 0x00AD, 0x180E}
+        assert tidy.visible(text) == "".join(sign for sign in text if ord(sign) not in unseen)
+    assert not any(ord(sign) in unseen for sign in tidy.visible(text))
