@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import itertools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from loopback import redirect
 from pydantic import SecretStr
 
 from connectors.errors import IngestError
+from connectors.persona.client import PersonaClient
 from connectors.persona.server import create_app
 from connectors.pipeline.run import open_run
 from connectors.settings import PersonaSettings, StateSettings, WebsiteSource
@@ -29,18 +31,39 @@ API, HEADER, LITERAL, PASSWORD, TOKEN = (
     f"canary/{name}+7f3a9c51e2" for name in ("api", "header", "literal", "password", "token")
 )
 SECRETS = (API, HEADER, LITERAL, PASSWORD, TOKEN)
+SLOW = pytest.mark.slow
 HEADERS = ("Authorization: ${CANARY}", f"X-Key: {LITERAL}")
 
 
+WRITTEN = {
+    "plain": str,
+    "upper": str.upper,
+    "swapped": str.swapcase,
+    "reversed": lambda said: said[::-1],
+    "percent": lambda said: quote(said, safe=""),
+    "percent of every byte": lambda said: "".join(f"%{byte:02X}" for byte in said.encode()),
+    "percent twice": lambda said: quote(quote(said, safe=""), safe=""),
+    "entities": lambda said: "".join(f"&#{ord(letter)};" for letter in said),
+    "escapes": lambda said: "".join(f"\\u{ord(letter):04x}" for letter in said),
+    "hex": lambda said: said.encode().hex(),
+    "base32": lambda said: base64.b32encode(said.encode()).decode(),
+    "base64": lambda said: base64.b64encode(said.encode()).decode(),
+    "base64 twice": lambda said: base64.b64encode(base64.b64encode(said.encode())).decode(),
+    "json": json.dumps,
+    "half": lambda said: f"{said[:16]} is the first half of it",
+}
+"""How a server that means harm may write what it was sent, so that a search for the secret does not find it."""
+
+
 def forms(secret: str) -> set[bytes]:
-    """Return how a secret may be written: plain, percent-encoded, as JSON, in base64 at any of the three offsets."""
-    plain = {secret, quote(secret, safe=""), quote(secret), secret.replace("/", "\\/")}
+    """Return how a secret may be written: as in `WRITTEN`, and in base64 at any of the three offsets."""
+    plain = {write(secret) for write in WRITTEN.values()} | {quote(secret), secret.replace("/", "\\/"), secret[:16]}
     coded = set()
     for before in ("", "a", "ab"):
         text = base64.b64encode((before + secret).encode()).decode()
         start, end = (0, 2, 3)[len(before)], len(text.rstrip("=")) - 2
         coded |= {text[start + 2 : end], text[start + 2 : end].replace("+", "-").replace("/", "_")}
-    return {form.encode() for form in plain | coded}
+    return {form.encode().lower() for form in plain | coded}
 
 
 def leaks(secret: str, *texts: bytes, folder=None) -> list[str]:
@@ -48,7 +71,7 @@ def leaks(secret: str, *texts: bytes, folder=None) -> list[str]:
     written = [("output", text) for text in texts]
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder else []
     written += [(str(path.relative_to(folder)), path.read_bytes()) for path in files]
-    return [f"{where}: {form.decode()}" for where, text in written for form in forms(secret) if form in text]
+    return [f"{where}: {form.decode()}" for where, text in written for form in forms(secret) if form in text.lower()]
 
 
 def all_leaks(*texts: bytes, folder=None) -> list[str]:
@@ -82,14 +105,14 @@ class _Refusing(http.server.BaseHTTPRequestHandler):
     """A Persona API that refuses everything, and repeats what it was sent in its message and its headers."""
 
     status = 401
-    write = staticmethod(str)
+    writes = itertools.cycle([str])
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         said = self.headers.get("Authorization", "")
-        echo = f"what is {self.write(said)}?"
+        echo = f"what is {next(self.writes)(said)}?"
         body = json.dumps({"status": "error", "detail": echo, "error": echo, "message": echo}).encode()
-        self.send_response(self.status)
+        self.send_response(self.status, said)
         self.send_header("Content-Type", "application/json")
         self.send_header("X-Echo", said)
         self.send_header("Content-Length", str(len(body)))
@@ -122,8 +145,10 @@ def pages():
 
 
 @contextlib.contextmanager
-def _refusing(status: int, write=str):
-    with _serving(type("Refusing", (_Refusing,), {"status": status, "write": staticmethod(write)})) as url:
+def _refusing(status: int, *writes):
+    with _serving(
+        type("Refusing", (_Refusing,), {"status": status, "writes": itertools.cycle(writes or WRITTEN.values())})
+    ) as url:
         yield url + "persona/"
 
 
@@ -155,7 +180,10 @@ def _with_secrets(url: str) -> str:
     return url.replace("://", f"://reader:{quote(PASSWORD, safe='')}@") + f"?access_token={quote(TOKEN, safe='')}"
 
 
-@pytest.mark.parametrize("answer", ["accepts", 422, pytest.param(401, marks=pytest.mark.slow)])
+@pytest.mark.timeout(400)  # an API that is down is waited for
+@pytest.mark.parametrize(
+    "answer", ["accepts", 422, *(pytest.param(status, marks=pytest.mark.slow) for status in (401, 500))]
+)
 async def test_a_canary_secret_is_in_no_log_error_summary_or_file_of_a_run(
     pages, answer, tmp_path, monkeypatch, caplog
 ):
@@ -206,19 +234,19 @@ async def test_a_token_of_the_start_address_is_not_kept_when_the_site_redirects_
     assert all_leaks(json.dumps(summary).encode(), folder=tmp_path / "state") == []
 
 
-@pytest.mark.parametrize("write", [lambda said: quote(said, safe=""), lambda said: base64.b64encode(said.encode())])
-async def test_a_secret_that_the_api_repeats_in_other_letters_is_not_told(write):
-    from connectors.persona.client import PersonaClient
-
-    with _refusing(422, lambda said: write(said) if isinstance(write(said), str) else write(said).decode()) as api:
+@pytest.mark.parametrize("how", WRITTEN)
+@pytest.mark.parametrize("status", [422, 500])
+async def test_a_secret_that_the_api_repeats_in_other_letters_is_not_told(how, status):
+    with _refusing(status, WRITTEN[how]) as api:
         async with PersonaClient(base_url=api, secret=SecretStr(API)) as client:
             with pytest.raises(IngestError) as caught:
                 await client.auto_generate_prompts(["topic"])
-    assert leaks(API, str(caught.value).encode()) == []
+    assert leaks(API, "".join(traceback.format_exception(caught.value)).encode()) == []
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("answer", "debug"), [("accepts", True), (401, False), (401, True)])
+@pytest.mark.timeout(400)  # an API that is down is waited for
+@pytest.mark.parametrize(("answer", "debug"), [("accepts", True), (401, False), (401, True), (500, True)])
 def test_a_canary_secret_is_in_no_output_and_no_file_of_the_command(pages, answer, debug, tmp_path):
     url, asked = pages
     env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA"))}
@@ -228,7 +256,7 @@ def test_a_canary_secret_is_in_no_output_and_no_file_of_the_command(pages, answe
         words = ["import", _with_secrets(url), "--state", str(tmp_path / "state"), "--json", "--delay", "0", *headers]
         words += ["--attempts", "1", "--settle", "0", "--timeout", "2", "--render", "never"]
         words += ["--debug"] if debug else []
-        done = subprocess.run([sys.executable, "-m", "flows.cli", *words], capture_output=True, env=env, timeout=150)
+        done = subprocess.run([sys.executable, "-m", "flows.cli", *words], capture_output=True, env=env, timeout=380)
     assert (done.returncode == 0) is (answer == "accepts"), done.stderr.decode()
     assert (json.loads(done.stdout)["state"] == "completed") is (answer == "accepts")
     _were_used(asked)
