@@ -3,7 +3,8 @@
     IngestError
     ├── RetryableError   nothing is wrong with what we asked: ask again, after `retry_after_s`
     ├── RefusedError     this request will never be accepted as it is: split it, change it, or set it aside
-    ├── FatalError       nothing further can work: stop the run (exit code 3)
+    ├── FatalError       nothing further can work: the API refuses us, the state cannot be
+    │                    written, or there is no room for what waits to be sent (exit code 3)
     └── UsageError       the user must change a word of what was asked (exit code 2)
 
 The text of each is one sentence that a person can act on. It never holds a secret.
@@ -57,7 +58,11 @@ class RefusedError(IngestError):
 
 
 class FatalError(IngestError):
-    """The API refuses us (401, 403) or the state cannot be written: the run stops, no attempt is burned."""
+    """Nothing further can work: the run stops, no attempt is burned, and the same command goes on from there.
+
+    The API refuses us (401, 403), the state cannot be written, another process took the source over, or the outbox
+    is full and the API takes nothing of it.
+    """
 
 
 class UsageError(IngestError):

@@ -82,7 +82,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 all delivered and verified; 1 something failed, `retry` takes it up; 2 wrong usage or
-    configuration; 3 stopped: the API refuses us or the state cannot be written; 4 waits for approval.
+    configuration; 3 stopped: the API refuses us, the state cannot be written, or too much waits to be sent;
+    4 waits for approval.
     """
 
 

@@ -316,6 +316,14 @@ def settled_report(answer: Mapping[str, Any]) -> str:
     return f"# Settled\n\n{head}\n\n" + "\n".join(rows) + (f"\n\n## Quarantined\n{refused}" if refused else "")
 
 
+def set_aside(quarantined: Sequence[str]) -> str:
+    """Say how many pages wait for a person in quarantine, and the command for them; nothing when none does."""
+    if not quarantined:
+        return ""
+    pages = "1 page waits" if len(quarantined) == 1 else f"{len(quarantined)} pages wait"
+    return f" {pages} in quarantine: `persona-ingest retry --quarantined all` sends them again."
+
+
 def _length(value: Any) -> int:
     return value if isinstance(value, int) else len(value)
 

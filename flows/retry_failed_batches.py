@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 
 from connectors.settings import StateSettings
 from flows.opening import persona_of
-from flows.reports import settled_report
+from flows.reports import set_aside, settled_report
 
 
 @flow(
@@ -35,7 +35,9 @@ async def retry_failed_batches(failed_run: str = "", quarantined: str = "", cred
     answer = settled.summary()
     logger.info("%s pages delivered, %s batches still failing", answer["delivered"], answer["failing"])
     if not answer["sources"]:
-        return Completed(message="Nothing was due.")
+        return Completed(message=f"Nothing was due.{set_aside(answer['quarantined'])}")
     await acreate_markdown_artifact(markdown=settled_report(answer), key="retry", description="What was settled")
     words = f"{answer['delivered']} pages delivered over {len(answer['sources'])} sources."
-    return Completed(message=words) if answer["ok"] else Failed(message=f"{words} Not everything is there yet.")
+    if answer["ok"]:
+        return Completed(message=words)
+    return Failed(message=f"{words} Not everything is there yet.{set_aside(answer['quarantined'])}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-from connectors.pipeline import enriching, parts
+from connectors.pipeline import enriching, operate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,14 +55,7 @@ async def submit_findings(source: str, *, persona: PersonaSettings, state: State
 async def _sources(
     source: str, persona: PersonaSettings, state: StateSettings
 ) -> AsyncIterator[tuple[Ledger, PersonaClient, Run]]:
-    async with contextlib.AsyncExitStack() as stack:
-        ledger = parts.open_ledger(state)
-        stack.push_async_callback(ledger.close)
-        destination = await parts.open_destination(None, persona=persona, state=state)
-        stack.push_async_callback(destination.client.close)
+    async with operate.opened(persona, state) as (ledger, destination):
         for name in [source] if source else await ledger.source_names(destination.key):
-            run = await ledger.begin_retry(source=name, destination=destination.key)
-            try:
+            async with operate.taken(ledger, name, destination) as run:
                 yield ledger, destination.client, run
-            finally:
-                await ledger.release(run)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from connectors.errors import FatalError, IngestError, RetryableError
 from connectors.extractors.tidy import normal
-from connectors.ledger import faults, lease, transitions
+from connectors.ledger import faults, transitions
 from connectors.ledger.values import BatchHead
 from connectors.pipeline.breaker import Breaker
 from connectors.pipeline.changes import Approved, Changer, Changes
 from connectors.pipeline.matching import key_of
-from connectors.pipeline.reconcile import Coverage, Findings, Reconciler
+from connectors.pipeline.reconcile import Coverage, Reconciler
+from connectors.pipeline.timing import FIRST_PAUSE_S, Timing, since_boot
+from connectors.pipeline.verifying import Verifier
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from connectors.ledger import Ledger, Run
-    from connectors.ledger.values import BatchWork, Holding
+    from connectors.ledger.values import BatchWork
     from connectors.models import Item, Outgoing
     from connectors.persona.client import PersonaClient
+    from connectors.pipeline.reconcile import Findings
     from connectors.settings import DeliveryOptions
 
 __all__ = ["BatchHead", "BatchOutcome", "Changes", "Coverage", "Delivery"]
@@ -33,12 +36,7 @@ log = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 900_000  # many a server takes no more than a megabyte
 IN_FLIGHT: Final = 4
-_FIRST_PAUSE_S: Final = 1.0
-_LONGEST_PAUSE_S: Final = 60.0
-_LONGEST_ASKED_S: Final = 900.0
 _PATIENCE_S: Final = 60.0
-_FENCE: Final = 0.25  # of the time after which a silent holder loses its lease
-_ROUNDS: Final = 6
 _REFUSALS_THAT_MEAN_ALL: Final = 20
 _WAITS_OUT: Final = 2
 _TOO_LARGE: Final = 413
@@ -88,32 +86,41 @@ class Delivery:
         persona: PersonaClient,
         options: DeliveryOptions,
         *,
-        tick: Callable[[], float] = lambda: lease.tick_ms() / 1000,
+        tick: Callable[[], float] = since_boot,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
-        first_pause_s: float = _FIRST_PAUSE_S,
+        first_pause_s: float = FIRST_PAUSE_S,
         patience_s: float = _PATIENCE_S,
     ) -> None:
         self._ledger = ledger
         self._sending = ledger.sending
         self._persona = persona
         self._options = options
-        self._tick = tick
-        self._sleep = sleep
-        self._rng = rng or random.Random()  # noqa: S311 - jitter
-        self._first_pause_s = first_pause_s
-        self._settle_s: float | None = options.settle
+        self._timing = Timing(ledger, options, tick=tick, sleep=sleep, rng=rng, first_pause_s=first_pause_s)
         self._most = options.batch_size
         self._good_in_a_row = 0
         self._ever_delivered = False
         self._refused_alone = 0
         self._given: set[int] = set()
-        self._first_seen: dict[int, float] = {}
         self._breaker = Breaker(
             patience_s=patience_s, answers=self._answers, first_pause_s=first_pause_s * 5, sleep=sleep, now=tick
         )
-        self._reconciler = Reconciler(ledger, persona, pause=self._pause)
-        self._changer = Changer(ledger, persona, attempt=self._repeat, prove=self._confirm, fence=self._since)
+        self._reconciler = Reconciler(ledger, persona, pause=self._timing.pause)
+        self._changer = Changer(
+            ledger,
+            persona,
+            attempt=self._repeat,
+            prove=self._reconciler.confirm,
+            fence=self._timing.fence_from_now,
+        )
+        self._verifier = Verifier(
+            ledger,
+            reconciler=self._reconciler,
+            changer=self._changer,
+            timing=self._timing,
+            drain=self._drain,
+            more_to_send=self._more_to_send,
+        )
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
@@ -207,19 +214,19 @@ class Delivery:
             await self._sending.note(run, work.id, str(error))
             if not outage:
                 self._learn_from_silence(error, effort, pages=len(work.pending))
-        await self._pause(effort.tries, getattr(error, "retry_after_s", None))
+        await self._timing.pause(effort.tries, getattr(error, "retry_after_s", None))
         return None
 
     async def _send(self, run: Run, work: BatchWork) -> IngestError | None:
         """Record the intent, make the call, and return what it answered; None is the documented success."""
-        began = self._tick()
+        began = self._timing.tick()
         hashes = {page.version_id: key_of(normal(page.content)) for page in work.pending}
         allowed = await self._sending.mark_sent(run, work.id, hashes)
         pages = [page for page in work.pending if page.version_id in allowed]
         if not pages:
             return None
         faults.reach("call")
-        await self._fence(run, began)
+        await self._timing.fence(run, began)
         try:
             await self._call(work, pages)
         except IngestError as error:
@@ -227,15 +234,6 @@ class Delivery:
             return error
         faults.reach("answer")
         return None
-
-    async def _fence(self, run: Run, began: float) -> None:
-        """Make sure, when time has passed unnoticed (a stopped process, a suspended machine), that the source is ours.
-
-        Raises:
-            FatalError: another process took it over.
-        """
-        if self._tick() - began > self._ledger.stale_s * _FENCE and not await self._ledger.holds(run):
-            raise FatalError("This process stood still so long that another one took its source over; it stops here.")
 
     async def _call(self, work: BatchWork, pages: Sequence[Outgoing]) -> None:
         if work.method == "stream":
@@ -249,7 +247,7 @@ class Delivery:
         Returns:
             Why that could not be found out; empty when it was.
         """
-        await self._wait_until_settled(run, work.id, boot=work.sent_boot, tick_ms=work.sent_tick)
+        await self._timing.until_settled(run, work.id, boot=work.sent_boot, tick_ms=work.sent_tick)
         try:
             found = await self._read_back(run)
         except RetryableError as error:
@@ -368,58 +366,10 @@ class Delivery:
             FatalError: the API refuses us.
         """
         if repair is False:
-            return await self._look(run)
-        swept = missing = left = 0
-        found = Findings()
-        await self._settling_s(run)
-        for round_number in range(_ROUNDS):
-            await self._drain(run, again=round_number == 0)
-            found = await self._reconciler.compare(run)
-            await self._accept(run, found)
-            done = await self._changer.sweep(found.surplus)
-            swept, left = swept + done, len(found.surplus) - done
-            if repair:
-                await self._changer.restore(run, found.changed)
-            await self._changer.remove(run)
-            late, lost = self._by_age(found.missing)
-            if lost:
-                missing += len(lost)
-                await self._sending.lose(run, [holding.version_id for holding in lost])
-            if late:
-                await self._wait_for(run, late)
-            if not late and not lost and not left and not await self._more_to_send(run):
-                break
-        return await self._coverage(run, found, missing=missing, swept=swept, left=left)
+            return await self._verifier.look(run)
+        return await self._verifier.verify(run, repair=bool(repair))
 
-    async def _look(self, run: Run) -> Coverage:
-        found = await self._reconciler.compare(run)
-        states = await self._sending.coverage(run)
-        seen = len(found.in_state("delivered", "verified", "sent"))
-        return Coverage(
-            due=sum(states.values()),
-            verified=seen,
-            missing=len(found.missing),
-            surplus_deleted=len(found.surplus),
-            foreign_changed=len(found.changed),
-            quarantined=states.get("quarantined", 0),
-            unknown=states.get("sent", 0) + states.get("updating", 0),
-            changed=tuple(holding.uri for holding in found.changed),
-        )
-
-    async def _coverage(self, run: Run, found: Findings, *, missing: int, swept: int, left: int) -> Coverage:
-        states = await self._sending.coverage(run)
-        return Coverage(
-            due=sum(states.values()),
-            verified=max(0, states.get("verified", 0) - left),  # a page with a copy too many is not there exactly once
-            missing=missing,
-            surplus_deleted=swept,
-            foreign_changed=len(found.changed),
-            quarantined=states.get("quarantined", 0),
-            unknown=states.get("sent", 0) + states.get("updating", 0),
-            changed=tuple(holding.uri for holding in found.changed),
-        )
-
-    async def _drain(self, run: Run, *, again: bool) -> None:
+    async def _drain(self, run: Run, again: bool) -> None:  # noqa: FBT001 - a callback's one question
         """Send what is due; ``again`` takes up what was given up before, now that a whole reading may be possible."""
         if again and not await self._breaker.gave_up():
             self._given.clear()
@@ -441,58 +391,6 @@ class Delivery:
         heads = await self.cut(run, final=True)
         self._given.difference_update(head.id for head in heads)
         return bool(heads)
-
-    async def _confirm(self, run: Run) -> None:
-        """Read once and record what is there: changes need the items of what they replace."""
-        await self._accept(run, await self._reconciler.compare(run))
-
-    async def _accept(self, run: Run, found: Findings) -> None:
-        revived = found.in_state("quarantined")
-        if revived:
-            await self._sending.revive(run, revived)
-        chosen = found.in_state("delivered", "verified", "quarantined")
-        for start in range(0, len(chosen), 1000):
-            await self._sending.confirm(run, {version: found.seen[version] for version in chosen[start : start + 1000]})
-
-    # -- time ---------------------------------------------------------------------------------------------------------
-
-    async def _settling_s(self, run: Run) -> float:
-        if self._settle_s is None:
-            learned = await self._sending.probed(run.destination)
-            self._settle_s = learned if learned is not None else min(60.0, 2 * self._options.timeout)
-        return self._settle_s
-
-    async def _wait_until_settled(self, run: Run, key: int, *, boot: str, tick_ms: int) -> None:
-        """Wait out the settling time; after a restart of the machine, or on another one, all of it from now on."""
-        settle_s = await self._settling_s(run)
-        same_clock = boot and boot == lease.this_boot()
-        began = tick_ms / 1000 if same_clock else self._first_seen.setdefault(key, self._tick())
-        left = began + settle_s - self._tick()
-        if left > 0:
-            await self._sleep(min(left, settle_s))
-
-    def _by_age(self, missing: list[Holding]) -> tuple[list[Holding], list[Holding]]:
-        """Divide what is missing into what may still appear, and what is lost."""
-        settle_s = self._settle_s if self._settle_s is not None else 0.0
-        late: list[Holding] = []
-        lost: list[Holding] = []
-        for holding in missing:
-            fresh = holding.boot == lease.this_boot() and holding.tick / 1000 + settle_s > self._tick()
-            (late if holding.state == "delivered" and fresh else lost).append(holding)
-        return late, lost
-
-    async def _wait_for(self, run: Run, late: list[Holding]) -> None:
-        newest = max(late, key=lambda holding: holding.tick)
-        await self._wait_until_settled(run, -newest.version_id, boot=newest.boot, tick_ms=newest.tick)
-
-    async def _pause(self, attempt: int, asked_s: float | None) -> None:
-        """Wait before the next attempt: full jitter, or as long as the server asked."""
-        longest = min(_LONGEST_PAUSE_S, self._first_pause_s * 2**attempt)
-        await self._sleep(max(self._rng.uniform(0, longest), min(asked_s or 0.0, _LONGEST_ASKED_S)))
-
-    def _since(self, run: Run) -> Callable[[], Awaitable[None]]:
-        began = self._tick()
-        return lambda: self._fence(run, began)
 
     async def _repeat(self, call: Callable[[], Awaitable[None]]) -> None:
         """Make a call that may be repeated, until it is answered.
@@ -518,5 +416,5 @@ class Delivery:
                     self._breaker.answered()
                     return
             if attempt < self._options.attempts:
-                await self._pause(attempt, problem.retry_after_s)
+                await self._timing.pause(attempt, problem.retry_after_s)
         raise problem

@@ -20,7 +20,7 @@ from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSetting
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
-    from connectors.ledger import Ledger, SourceStatus, Visit
+    from connectors.ledger import Ledger, Run, SourceStatus, Visit
     from connectors.ledger.approvals import Waiting
     from connectors.models import Extracted
     from connectors.pipeline.probe import Probed
@@ -146,9 +146,10 @@ class Settled:
 
 
 @contextlib.asynccontextmanager
-async def _opened(
+async def opened(
     persona: PersonaSettings, state: StateSettings, options: DeliveryOptions | None = None
 ) -> AsyncIterator[tuple[Ledger, parts.Destination]]:
+    """Have the ledger and the knowledge base open, and close them again."""
     calls = SourceOptions(timeout=options.timeout) if options else None
     async with contextlib.AsyncExitStack() as stack:
         ledger = parts.open_ledger(state)
@@ -156,6 +157,20 @@ async def _opened(
         destination = await parts.open_destination(calls, persona=persona, state=state)
         stack.push_async_callback(destination.client.close)
         yield ledger, destination
+
+
+@contextlib.asynccontextmanager
+async def taken(ledger: Ledger, source: str, destination: parts.Destination) -> AsyncIterator[Run]:
+    """Hold a source's lease for as long as something is done to it between its runs.
+
+    Raises:
+        UsageError: nothing is known of the source, or a run works on it.
+    """
+    run = await ledger.begin_retry(source=source, destination=destination.key)
+    try:
+        yield run
+    finally:
+        await ledger.release(run)
 
 
 async def retry(
@@ -177,22 +192,19 @@ async def retry(
     from connectors.pipeline.deliver import Delivery
 
     settled = Settled()
-    async with _opened(persona, state, options) as (ledger, destination):
+    async with opened(persona, state, options) as (ledger, destination):
         delivery = Delivery(ledger, destination.client, options or DeliveryOptions())
         quarantined = await _named(ledger, destination.key, quarantined)
         for name in await ledger.sources_due(destination.key, quarantined=quarantined):
-            run = await ledger.begin_retry(source=name, destination=destination.key)
-            try:
+            async with taken(ledger, name, destination) as run:
                 if quarantined:
                     await ledger.unquarantine(run, quarantined)
                 for head in await delivery.due(run):
                     outcome = await delivery.deliver(run, head.id)
                     settled.delivered += outcome.pages if outcome.state == "delivered" else 0
-                    settled.still_failing += outcome.state not in {"delivered", "split"}
+                    settled.still_failing += outcome.state != "delivered"
                 await delivery.change(run)
                 settled.sources[name] = await delivery.verify(run)
-            finally:
-                await ledger.release(run)
         settled.quarantined = await ledger.quarantined(destination.key)
     return settled
 
@@ -221,14 +233,11 @@ async def verify(
     from connectors.pipeline.deliver import Delivery
 
     settled = Settled()
-    async with _opened(persona, state, options) as (ledger, destination):
+    async with opened(persona, state, options) as (ledger, destination):
         delivery = Delivery(ledger, destination.client, options or DeliveryOptions())
         for name in await ledger.source_names(destination.key):
-            run = await ledger.begin_retry(source=name, destination=destination.key)
-            try:
+            async with taken(ledger, name, destination) as run:
                 settled.sources[name] = await delivery.verify(run, repair=repair)
-            finally:
-                await ledger.release(run)
         settled.quarantined = await ledger.quarantined(destination.key)
     return settled
 
@@ -242,7 +251,7 @@ async def probe(*, persona: PersonaSettings, state: StateSettings, options: Deli
     """
     from connectors.pipeline.probe import probe as watch
 
-    async with _opened(persona, state, options) as (ledger, destination):
+    async with opened(persona, state, options) as (ledger, destination):
         return await watch(ledger, destination.client, destination=destination.key)
 
 
@@ -257,20 +266,17 @@ async def approve(
     """
     from connectors.pipeline.deliver import Delivery
 
-    async with _opened(persona, state) as (ledger, destination):
+    async with opened(persona, state) as (ledger, destination):
         waiting = await _waiting(ledger, run_id, destination.key)
         listed = {page["uri"] for page in waiting.summary.get("approval", {}).get("pages", ())}
         agreed = listed if only is None else listed & set(only)
-        run = await ledger.begin_retry(source=waiting.source, destination=destination.key)
-        try:
+        async with taken(ledger, waiting.source, destination) as run:
             delivery = Delivery(ledger, destination.client, DeliveryOptions())
             changes = await delivery.change(run, approved=agreed)
             if only is not None:
                 await ledger.sending.pardon(run)
             coverage = await delivery.verify(run)
             await ledger.decide(run_id, state="approved")
-        finally:
-            await ledger.release(run)
     return {
         "run": str(run_id),
         "source": waiting.source,
@@ -288,14 +294,11 @@ async def reject(run_id: int, *, persona: PersonaSettings, state: StateSettings)
     Raises:
         UsageError: the run does not wait.
     """
-    async with _opened(persona, state) as (ledger, destination):
+    async with opened(persona, state) as (ledger, destination):
         waiting = await _waiting(ledger, run_id, destination.key)
-        run = await ledger.begin_retry(source=waiting.source, destination=destination.key)
-        try:
+        async with taken(ledger, waiting.source, destination) as run:
             kept = await ledger.sending.pardon(run)
             await ledger.decide(run_id, state="rejected")
-        finally:
-            await ledger.release(run)
     return {"run": str(run_id), "source": waiting.source, "kept": kept}
 
 

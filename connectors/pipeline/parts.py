@@ -90,7 +90,8 @@ async def assemble(
         pool = cleaners()
         stack.push_async_callback(pool.close)
         pool.warm()
-        reader, fetcher = open_source(source, headers=headers, ledger=ledger, run=run)
+        rest = await what_is_left(source, ledger, run)
+        reader, fetcher = open_source(rest, headers=headers, ledger=ledger, run=run)
         if fetcher is not None:
             stack.push_async_callback(fetcher.aclose)
         delivery = Delivery(ledger, destination.client, source)
@@ -204,6 +205,17 @@ def open_pool() -> Cleaners:
     from connectors.extractors.pool import CleanerPool
 
     return CleanerPool()
+
+
+async def what_is_left(source: AnySource, ledger: Ledger, run: Run) -> AnySource:
+    """Return the source with the pages that a resumed run may still fetch of its ``--max-pages``.
+
+    Only a crawl goes on where it was; the other sources list everything anew, and count it.
+    """
+    if source.max_pages is None or not run.resumed or not isinstance(source, WebsiteSource | SitemapSource):
+        return source
+    counts = await ledger.counts(run)
+    return source.model_copy(update={"max_pages": max(0, source.max_pages - counts.fetched - counts.not_modified)})
 
 
 def open_source(

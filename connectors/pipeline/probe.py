@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from connectors.errors import RefusedError, RetryableError
 from connectors.extractors.tidy import normal
-from connectors.ledger import lease
 from connectors.models import Outgoing
 from connectors.pipeline.matching import Reading, in_pieces, key_of
+from connectors.pipeline.timing import since_boot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ async def probe(
     destination: str,
     batch: int = 0,
     patience_s: float = _PATIENCE_S,
-    tick: Callable[[], float] = lambda: lease.tick_ms() / 1000,
+    tick: Callable[[], float] = since_boot,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Probed:
     """Store a marked page, watch it, delete it, and keep what that showed for the settling time.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LOOKED_FOR = ("sent", "delivered", "verified", "updating", "deleting", "quarantined")
 _READS = 4
+_CONFIRMED_AT_ONCE = 1000
 _SHORTEST, _LONGEST = 0.5, 2.0
 
 
@@ -87,6 +88,20 @@ class Reconciler:
             task = asyncio.create_task(self._compare(run))
             self._next[run.id] = task
         return await asyncio.shield(task)
+
+    async def accept(self, run: Run, found: Findings) -> None:
+        """Record what was seen: what is there once is verified, what we had set aside and is there was not refused."""
+        revived = found.in_state("quarantined")
+        if revived:
+            await self._ledger.sending.revive(run, revived)
+        chosen = found.in_state("delivered", "verified", "quarantined")
+        for start in range(0, len(chosen), _CONFIRMED_AT_ONCE):
+            part = {version: found.seen[version] for version in chosen[start : start + _CONFIRMED_AT_ONCE]}
+            await self._ledger.sending.confirm(run, part)
+
+    async def confirm(self, run: Run) -> None:
+        """Read once and record what is there: changes need the items of what they replace."""
+        await self.accept(run, await self.compare(run))
 
     async def _compare(self, run: Run) -> Findings:
         try:

@@ -140,7 +140,7 @@ class Bench:
 
     def words(self) -> str:
         """Return what the processes of this trial wrote."""
-        return self._errors.read_text("utf-8", "replace")[-900:] if self._errors.exists() else ""
+        return self._errors.read_text("utf-8", "replace") if self._errors.exists() else ""
 
     def order_of(self, name: str) -> dict:
         return {
@@ -237,7 +237,7 @@ class Bench:
         verdict.posts = self.server.calls["post"]
         verdict.stood_still_s = self._house.stood_still_s(self._began)
         if verdict.bad:
-            verdict.words += self.words()
+            verdict.words += self.words()[-900:]
         await self._house.store.drop(order["name"])
         return verdict
 

@@ -192,3 +192,10 @@ def test_a_decision_s_report_says_what_was_done_and_what_was_asked():
     assert "docs: approve all: 1 removed, 0 updated" in text
     assert "(https://docs.example.org/old): absent" in text
     assert "Waits" not in text
+
+
+@pytest.mark.parametrize(("pages", "words"), [((), ""), (("a",), "1 page waits"), (("a", "b"), "2 pages wait")])
+def test_pages_in_quarantine_are_told_with_the_command_that_sends_them_again(pages, words):
+    told = reports.set_aside(pages)
+    assert told.strip().startswith(words)
+    assert ("`persona-ingest retry --quarantined all`" in told) == bool(pages)

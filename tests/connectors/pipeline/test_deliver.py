@@ -244,7 +244,7 @@ async def test_the_pause_is_jittered_and_never_longer_than_a_minute(rig):
 
     delivery = Delivery(rig.ledger, rig.client, rig.options, rng=random.Random(7), sleep=sleep)
     for attempt in range(1, 30):
-        await delivery._pause(attempt, None)
+        await delivery._timing.pause(attempt, None)
     assert max(slept) <= 60.0
     assert len(set(slept)) == 29
     assert min(slept[20:]) < 30.0

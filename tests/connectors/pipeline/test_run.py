@@ -107,6 +107,27 @@ async def test_a_stopped_run_is_resumable_and_its_books_balance(site, persona, s
     assert balanced(summary["urls"])
 
 
+@pytest.mark.parametrize(("stop_after", "most"), [(10, 15), (10, 10)])
+async def test_the_most_pages_are_counted_over_the_whole_run_and_not_anew_when_it_is_resumed(
+    site, persona, state, stop_after, most
+):
+    fill(site, *(f"p{number}" for number in range(40)))
+    source = WebsiteSource(
+        website=site.base, name="s", delay=0, concurrency=1, max_pages=most, prompts=False, review=False
+    )
+    run = await open_run(source, persona=persona, state=state)
+    run.start()
+    while run.progress.done < stop_after:
+        await asyncio.sleep(0.001)
+    run.stop()
+    await asyncio.wait({run.start()})
+    first = await run.finish()
+    summary = await carried_out(site, persona, state, max_pages=most)
+    assert first["urls"]["fetched"] >= stop_after
+    assert summary["urls"]["fetched"] == max(most, first["urls"]["fetched"])
+    assert balanced(summary["urls"])
+
+
 async def test_a_mass_removal_waits_and_does_exactly_what_was_approved(site, persona, state):
     names = [f"p{number}" for number in range(30)]
     fill(site, *names)
