@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from connectors.persona.client import PersonaClient
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from pydantic import SecretStr
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from connectors.persona.server.store import Store
 
@@ -55,9 +57,10 @@ def embedded(
         FatalError: the folder cannot be written.
     """
     from connectors.persona.server.inprocess import InProcess
+    from connectors.persona.server.store import Store
 
-    app = create_app(state, secret=secret, max_item_chars=max_item_chars)
-    store: Store = app.state.store
+    store = Store(state, max_item_chars=max_item_chars)
+    app = _built_when_asked(store, secret=secret)
     return PersonaClient(
         base_url=f"{ADDRESS}persona/",
         voice_base_url=ADDRESS,
@@ -65,6 +68,24 @@ def embedded(
         timeout_s=timeout_s,
         transport=InProcess(app, close=store.close),
     )
+
+
+def _built_when_asked(store: Store, *, secret: SecretStr | None) -> ASGIApp:
+    """Return an application that its first request builds: a crawl does not wait for a web framework's import."""
+    building: asyncio.Future[FastAPI] | None = None
+
+    def build() -> FastAPI:
+        from connectors.persona.server.application import build
+
+        return build(store, secret=secret, hosts=frozenset(), max_body_bytes=MAX_BODY_BYTES)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal building
+        if building is None:
+            building = asyncio.ensure_future(asyncio.to_thread(build))
+        await (await asyncio.shield(building))(scope, receive, send)
+
+    return app
 
 
 def serve(state: Path, *, host: str, port: int, secret: SecretStr | None, max_item_chars: int | None = None) -> None:
