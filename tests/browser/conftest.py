@@ -39,7 +39,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command(*words: str, env: dict[str, str], timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def command(*words: str, env: dict[str, str], timeout: float = 500) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *words], env=env, capture_output=True, text=True, timeout=timeout
     )
@@ -173,7 +173,7 @@ class LocalPrefect:
         flow_run = self.get(f"/flow_runs/{run}")
         return flow_run["state_type"], (flow_run["state"] or {}).get("message") or ""
 
-    def wait(self, run: str, *states: str, timeout_s: float = 150) -> str:
+    def wait(self, run: str, *states: str, timeout_s: float = 400) -> str:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             kind, message = self.state_of(run)
@@ -264,6 +264,7 @@ def page(local_prefect):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(120_000)
         yield page
         browser.close()
 

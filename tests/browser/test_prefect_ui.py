@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DEPLOYMENTS = {
     "import-website/import-website",
@@ -227,7 +227,7 @@ def _asked_for_by(local_prefect, run: str) -> bool:
     )
 
 
-def _until(condition, timeout_s: float = 60) -> None:
+def _until(condition, timeout_s: float = 180) -> None:
     until = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < until
