@@ -61,6 +61,8 @@ class PersonaClient:
         connect_s = min(timeout_s / 2, CONNECT_S)
         self._timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=connect_s)
         self._http = _open(transport, bases=self._bases.values(), connect_s=connect_s)
+        self.answers_cut = 0
+        """How many answers were larger than their call allows, and were not read to their end."""
 
     def __repr__(self) -> str:
         return f"PersonaClient({self._bases['persona']!r})"
@@ -95,11 +97,11 @@ class PersonaClient:
             try:
                 answer = _head(response)
                 if not response.is_success:
-                    wire.refuse_bad_status(call, await _whole(call, response))
+                    wire.refuse_bad_status(call, await self._whole(call, response))
                 wire.refuse_other_media(call, answer)
                 # No asyncio.timeout around a yield: it would cancel the reader's task. Each read has a time-out.
                 ends_at = time.monotonic() + TRAINING_DATA_S
-                async for data in _bounded(call, response):
+                async for data in self._bounded(call, response):
                     if time.monotonic() > ends_at:
                         raise TimeoutError
                     for item in reader.feed(data):
@@ -191,7 +193,7 @@ class PersonaClient:
             async with asyncio.timeout(self._timeout_s):
                 response = await self._send(call)
                 try:
-                    answer = await _whole(call, response)
+                    answer = await self._whole(call, response)
                 finally:
                     await response.aclose()
             return wire.read(call, answer)
@@ -204,6 +206,29 @@ class PersonaClient:
         url = self._bases[call.host] + call.path
         request = self._http.build_request(call.method, url, content=body, headers=headers, timeout=self._timeout)
         return await self._http.send(request, stream=True)
+
+    async def _whole(self, call: Call, response: httpx.Response) -> wire.Answer:
+        """Read the answer; of one whose status is no success only what is readable, for the status decides."""
+        parts: list[bytes] = []
+        try:
+            async for data in self._bounded(call, response):
+                parts.append(data)  # noqa: PERF401 - what came before a failure counts
+        except (RetryableError, httpx.HTTPError):
+            if response.is_success:
+                raise
+        return dataclasses.replace(_head(response), body=b"".join(parts))
+
+    async def _bounded(self, call: Call, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yield the body as sent: we ask for no coding, so that no answer can inflate."""
+        if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+            wire.unknown(call, response.status_code, "it is compressed, which we did not ask for")
+        size = 0
+        async for data in response.aiter_raw():
+            size += len(data)
+            if size > call.max_bytes:
+                self.answers_cut += 1
+                wire.unknown(call, response.status_code, f"it is over {call.max_bytes} bytes")
+            yield data
 
     @contextlib.contextmanager
     def _failures(self, call: Call) -> Iterator[None]:
@@ -280,27 +305,3 @@ def _head(response: httpx.Response) -> wire.Answer:
         content_type=headers.get("content-type", ""),
         retry_after=headers.get("retry-after", ""),
     )
-
-
-async def _whole(call: Call, response: httpx.Response) -> wire.Answer:
-    """Read the answer; of one whose status is no success only what is readable, for the status decides."""
-    parts: list[bytes] = []
-    try:
-        async for data in _bounded(call, response):
-            parts.append(data)  # noqa: PERF401 - what came before a failure counts
-    except (RetryableError, httpx.HTTPError):
-        if response.is_success:
-            raise
-    return dataclasses.replace(_head(response), body=b"".join(parts))
-
-
-async def _bounded(call: Call, response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the body as sent: we ask for no coding, so that no answer can inflate."""
-    if response.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        wire.unknown(call, response.status_code, "it is compressed, which we did not ask for")
-    size = 0
-    async for data in response.aiter_raw():
-        size += len(data)
-        if size > call.max_bytes:
-            wire.unknown(call, response.status_code, f"it is over {call.max_bytes} bytes")
-        yield data

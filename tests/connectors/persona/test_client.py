@@ -217,3 +217,12 @@ async def test_a_base_url_keeps_its_path():
     ):
         await client.store_pages([page()])
     assert requests[0].startswith(b"POST /persona/deep/er/api/kb/store-pages ")
+
+
+async def test_answers_over_their_cap_are_counted():
+    big = http(b'{"status":"success","x":"' + b"x" * 2_000_000 + b'"}')
+    async with answering(big) as (url, _), client_of(url) as client:
+        for _ in range(2):
+            with pytest.raises(RetryableError, match="over 1048576 bytes"):
+                await client.store_pages([page()])
+    assert client.answers_cut == 2
