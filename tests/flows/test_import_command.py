@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -22,11 +23,14 @@ class Site:
     def __init__(self, pages: int, delay_s: float) -> None:
         self.requests: list[str] = []
         self.pages = pages
+        self.at_first_request = lambda: None
         site = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 site.requests.append(self.path)
+                if len(site.requests) == 1:
+                    site.at_first_request()
                 time.sleep(delay_s)
                 name = self.path.strip("/")
                 if name not in {"", *(f"{number}.html" for number in range(site.pages))}:
@@ -58,13 +62,13 @@ def start(tmp_path):
     """Return what starts the command with a clean environment and its own state."""
     running = []
 
-    def begin(*words, **variables):
+    def begin(*words, stderr=subprocess.PIPE, **variables):
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA"))}
         env |= {"PERSONA_INGEST_STATE": str(tmp_path / "state"), "PREFECT_HOME": str(tmp_path / "home")} | variables
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *words],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             env=env,
         )
@@ -97,6 +101,39 @@ def test_json_is_one_object_that_balances_and_a_secret_header_stays_here(start, 
         found = client.post("/flow_runs/filter", json={"flow_runs": {"tags": {"all_": ["twelve"]}}}).json()
     assert [one["state_type"] for one in found] == ["COMPLETED"]
     assert "t0ken-of-the-test" not in json.dumps(found)
+
+
+@pytest.mark.slow
+def test_the_first_page_is_asked_for_before_prefect_or_its_server_is_there(start, tmp_path):
+    site = Site(pages=2, delay_s=0)
+    imported = tmp_path / "imported"
+    seen = {}
+
+    def at_first_request():
+        seen["imported"] = re.findall(r"\| +(\w+)[\w.]*$", imported.read_text(), re.MULTILINE)
+        seen["answers"] = [port for port in server_ports(process.pid) if answers(port)]
+
+    site.at_first_request = at_first_request
+    with imported.open("w") as told:
+        process = start("import", site.url, "--json", stderr=told, PYTHONPROFILEIMPORTTIME="1")
+        out, _ = process.communicate(timeout=170)
+    assert json.loads(out)["state"] == "completed"
+    assert "aiohttp" in seen["imported"]
+    assert not {"prefect", "fastapi", "trafilatura"} & set(seen["imported"])
+    assert seen["answers"] == []
+    assert re.search(r"\| +prefect$", imported.read_text(), re.MULTILINE), "it came beside the crawl"
+
+
+def server_ports(parent):
+    """Return the ports of the temporary Prefect servers that a process has started."""
+    told = subprocess.run(["ps", "--ppid", str(parent), "-o", "args="], capture_output=True, text=True).stdout
+    return [int(port) for port in re.findall(r"flows\.server_process (\d+)", told)]
+
+
+def answers(port):
+    with suppress(httpx.HTTPError):
+        return httpx.get(f"http://127.0.0.1:{port}/api/health", trust_env=False).is_success
+    return False
 
 
 def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(start, prefect_api):
