@@ -56,6 +56,7 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
 def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said: Directions) -> Extracted:
     from connectors.extractors.html import metadata
     from connectors.extractors.html.choose import choose, visible_chars
+    from connectors.extractors.html.document import without
     from connectors.extractors.html.markdown import TooDeepError
     from connectors.extractors.html.suspicion import is_shell
 
@@ -66,6 +67,9 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
         visible = visible_chars(document)
         if is_shell(document, visible) and not about.body:
             return _nothing(document)
+        if rules.remove:
+            document = without(document, rules.remove)
+            visible = visible_chars(document)
         choice = choose(document, rules, about, visible=visible)
         if choice is None or not choice.content.strip():
             return _nothing(document)
@@ -97,7 +101,7 @@ def _page(document: Document, resource: Resource, rules: CleaningRules, about: A
     from connectors.extractors.html import language, metadata, suspicion
 
     content = tidy.visible(choice.content).strip()
-    title, titled = metadata.title_of(about, content, document.uri)
+    title, titled = metadata.title_of(about, content, document.uri, marked=choice.strategy.startswith("system:"))
     words = word_count(content)
     flags = []
     if words < _THIN_WORDS:

@@ -35,6 +35,7 @@ _CHROME = (
     "[role=complementary]", "#header nav", "#footer", ".site-header", ".site-footer", ".sidebar", "#sidebar", ".cookie-banner", "#cookie-banner",
     "[class*=cookie-consent]", "[id*=cookie-consent]", "[id*=onetrust]", ".breadcrumb", ".breadcrumbs", ".pagination", ".social-share", ".share-buttons",
 )  # fmt: skip
+_CHROME_ELEMENTS = "nav, header, footer, aside, form, button, dialog, [role=navigation], [role=complementary]"
 _SEMANTIC = ("main", "[role=main]", "article", "#main-content", "#main", "#content", ".main-content", ".content")
 _SEMANTIC_DROP = (
     "nav", "[role=navigation]", "[role=search]", "footer", "[role=contentinfo]", ".breadcrumb", ".breadcrumbs", ".pagination", ".pager",
@@ -166,8 +167,11 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
             # A part that its system marks beats a larger one that only names suggest.
             best = choice if best is None or best.share < _BESIDE * choice.share else best
             break
-        if best is None and kept >= _ENOUGH_CHARS and choice.strategy.startswith("system:"):
-            best = choice
+        if best is None and choice.strategy.startswith("system:"):
+            if kept >= _LEAST_SHARE * (visible - _chrome_chars(document)):
+                best = choice  # a short page among much navigation
+                break
+            best = choice if kept >= _ENOUGH_CHARS else best
         elif choice.strategy in {"semantic", "generic"} and kept >= _ENOUGH_CHARS:
             best = choice if best is None or best.share < _BESIDE * choice.share else best
             break
@@ -178,6 +182,11 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
     shares = [{"strategy": choice.strategy, "why": choice.why, "share": round(choice.share, 3)} for choice in tried]
     chosen = {"strategy": best.strategy, "why": best.why, "kept_share": round(best.share, 3), "candidates": shares}
     return replace(best, report={**best.report, **chosen})
+
+
+def _chrome_chars(document: Document) -> int:
+    """Return how many letters stand in what is chrome by its element."""
+    return sum(map(_letters, _outermost(document.tree.css(_CHROME_ELEMENTS))))
 
 
 def _name(node: LexborNode) -> str:

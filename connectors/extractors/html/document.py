@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -89,6 +90,33 @@ class Document:
         if not target:
             return ""
         return f"{target}#{fragment.replace(' ', '%20')}" if sign and fragment else target
+
+
+def without(document: Document, selectors: tuple[str, ...]) -> Document:
+    """Return the page as if what ``selectors`` match had never been in it, so that no way of reading it meets that."""
+    if not selectors:
+        return document
+    parser = LexborHTMLParser(document.decoded.text)
+    for selector in selectors:
+        with contextlib.suppress(Exception):  # the parser has no error class of its own for what it does not know
+            matched = [node for node in parser.css(selector) if node.tag not in {"html", "body", "head"}]
+            ids = {node.mem_id for node in matched}
+            for node in [node for node in matched if not _stands_in(node, ids)]:
+                node.decompose()
+    text = parser.html or ""
+    parser = LexborHTMLParser(text)
+    if parser.root is None or parser.body is None:
+        return document
+    return replace(
+        document, parser=parser, tree=Tree(parser.root), body=parser.body, decoded=replace(document.decoded, text=text)
+    )
+
+
+def _stands_in(node: LexborNode, ids: set[int]) -> bool:
+    above = node.parent
+    while above is not None and above.mem_id not in ids:
+        above = above.parent
+    return above is not None
 
 
 def refusal(body: bytes) -> Problem | None:

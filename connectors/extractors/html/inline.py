@@ -74,6 +74,8 @@ def code_span(text: str) -> str:
 
 def destination(url: str) -> str:
     """Return ``url`` as a link destination."""
+    if "<" in url or ">" in url:
+        url = url.replace("<", "%3C").replace(">", "%3E")
     if url.count("(") != url.count(")") or " " in url:
         return f"<{url}>"
     return url

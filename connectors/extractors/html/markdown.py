@@ -191,12 +191,17 @@ class Writer:
         flow.add(special.quoted(blocks))
 
     def _list(self, node: LexborNode, flow: Flow) -> None:
-        if node.tag != "ol" and _lays_out(node):
+        if (node.tag != "ol" and _lays_out(node)) or self._notes(node):
             flow.flush()
             self._children(node, flow)
             flow.flush()
         else:
             flow.add(self._list_text(node))
+
+    def _notes(self, node: LexborNode) -> bool:
+        """Say whether a list is that of the footnotes: each carries its own mark."""
+        first = next((child for child in node.iter() if child.tag == "li"), None)
+        return first is not None and self.kinds.get(first.mem_id) == "note"
 
     def _list_text(self, node: LexborNode) -> str:
         number = special.number(node.attributes.get("start"), 1) if node.tag == "ol" else 0

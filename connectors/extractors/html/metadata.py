@@ -361,13 +361,18 @@ def _is_product(document: Document, meta: Mapping[str, str], kinds: frozenset[st
 _FEW = 3
 
 
-def title_of(about: About, content: str, uri: str) -> tuple[str, bool]:
-    """Return the page's title, and whether the page itself has one: its own h1, else what it declares, else any heading."""
+def title_of(about: About, content: str, uri: str, *, marked: bool = False) -> tuple[str, bool]:
+    """Return the page's title, and whether the page itself has one: its own h1, else what it declares, else any heading.
+
+    ``marked``: the page's system says where its content begins, so that a heading there is the title at any level.
+    """
     found = _FIRST_HEADING.search(content)
     heading = plain(found.group(2)) if found else ""
     opens = found is not None and not content[: found.start()].strip()
-    if found and heading and (found.group(1) == "#" or (opens and _same_start(heading, about.title))):
-        return heading, True
+    if found and heading:
+        alone = marked and opens and "\n# " not in content
+        if found.group(1) == "#" or alone or (opens and _same_start(heading, about.title)):
+            return heading, True
     if about.title:
         return without_suffix(
             about.title, site_name=about.site_name, host=urlsplit(uri).hostname or "", heading=heading

@@ -153,8 +153,8 @@ SYSTEMS: tuple[System, ...] = (
         name="javadoc",
         generator="javadoc",
         detect="body.class-declaration-page, body.package-declaration-page, body.module-declaration-page, body.package-index-page, "
-        "script[src*='jquery/jquery-ui'] ~ link[href$='stylesheet.css'], .flex-content > main[role=main]",
-        container=("main[role=main]", "main", ".contentContainer", "body > .header"),
+        "script[src*='jquery/jquery-ui'] ~ link[href$='stylesheet.css'], .flex-content > main[role=main], .header .typeNameLabel, ul.blockList > li.blockList, .topNav ul.navList",
+        container=("main[role=main]", "main", "body > .header, body > [class$=Container]", "body > .header"),
         drop=(
             ".top-nav",
             ".sub-nav",
@@ -226,6 +226,8 @@ SYSTEMS: tuple[System, ...] = (
         drop=(
             ".navheader",
             ".navfooter",
+            "body > table.navigation",
+            "body > div.footer",
             "#docFooter",
             ".spirit-nav",
             "[summary*='Navigation']",
@@ -248,6 +250,18 @@ SYSTEMS: tuple[System, ...] = (
             "a.copiable-link",
             ".copiable-anchor",
             "hr",
+        ),
+    ),
+    System(
+        name="texi2any",
+        detect="meta[name='Generator'][content^='texi2']",
+        container=("body",),
+        drop=(
+            "table.header",
+            "table:has(a[accesskey])",
+            "body > p > font[size='-1']",
+            "body > font[size='-1']",
+            ".copiable-anchor",
         ),
     ),
     System(

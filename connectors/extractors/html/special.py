@@ -36,7 +36,8 @@ KINDS: tuple[tuple[str, str], ...] = (
         "tabs",
         ".tabbed-set, .sd-tab-set, .vp-code-group, starlight-tabs, .tabs-container, .sphinx-tabs, .tab-set, .tabset, .tabpanel",
     ),
-    ("heading", "[role=heading], div.headertitle > div.title"),
+    ("heading", "[role=heading]"),
+    ("title", "div.headertitle > div.title, main > .header > .title, body > .header > .title"),
     (
         "plain",
         "h1 button, h2 button, h3 button, h4 button, h5 button, summary button, button[aria-expanded], button[aria-controls]",
@@ -58,10 +59,10 @@ KINDS: tuple[tuple[str, str], ...] = (
         (
             "template, [aria-hidden=true]:not([role=tabpanel]), "
             "a.headerlink, a.permalink, a.anchor:empty, a.anchor-link, a.header-anchor, a.hash-link, a.heading-link, a.anchorjs-link, a.self-link, "
-            "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink]:not(.toc-backref), a.fn-backref, a.fn-backlink, "
+            "a.toclink-permalink, a.anchorlink, a.footnote-backref, a.footnote-back, a[role=doc-backlink]:not(.toc-backref), a.fn-backref, a.fn-backlink, a[data-footnote-backref], "
             ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
             ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
-            ".react-syntax-highlighter-line-number, td.lntd:first-child, .highlight .ln, "
+            ".react-syntax-highlighter-line-number, td.lntd:first-child, td.listing_lines, .highlight .ln, "
             ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, .vp-code-group .tabs, .MathJax, "
             "div[class*=language-] > span.lang, .mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only"
         ),
@@ -248,8 +249,13 @@ def role_heading(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """An element whose role says that it is a heading."""
     if node.tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
         return False
-    usual = 1 if "title" in (node.attributes.get("class") or "").split() else 2
-    writer.heading(node, flow, max(1, min(number(node.attributes.get("aria-level"), usual), 6)))
+    writer.heading(node, flow, max(1, min(number(node.attributes.get("aria-level"), 2), 6)))
+    return True
+
+
+def title(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """An element that is the title of its page, whatever its tag says."""
+    writer.heading(node, flow, 1)
     return True
 
 
@@ -269,7 +275,9 @@ def note_reference(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 
 def note(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """A footnote."""
-    label = node.css_first(".label, dt, .footnote-definition-label, .fn-label")
+    label = node.css_first(
+        ".label, dt, .footnote-definition-label, .fn-label, a.para > sup, a[href^='#'] > sup.simpara"
+    )
     name = re.sub(r"[^\w.-]", "", label.text() or "") if label is not None else ""
     if not name:
         found = re.search(r"(\w+)$", (node.attributes.get("id") or "").removeprefix("user-content-"))
@@ -442,6 +450,7 @@ WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {
     "admonition": admonition,
     "tabs": tabs,
     "heading": role_heading,
+    "title": title,
     "plain": plain,
     "noteref": note_reference,
     "note": note,

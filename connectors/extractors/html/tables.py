@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html import special
+from connectors.extractors.html.inline import code_span
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -34,9 +35,13 @@ def _cells(row: LexborNode, writer: Writer) -> list[LexborNode]:
     return [cell for cell in row.iter() if cell.tag in {"td", "th"} and cell.mem_id not in gone]
 
 
+_CODE_WITH_NUMBERS = frozenset({
+    "highlighttable", "rouge-table", "lntable", "codehilitetable", "hljs-ln", "listing_frame",
+})  # fmt: skip
+
+
 def _is_code_with_numbers(table: LexborNode) -> bool:
-    classes = (table.attributes.get("class") or "").split()
-    return any(name in {"highlighttable", "rouge-table", "lntable", "codehilitetable", "hljs-ln"} for name in classes)
+    return not _CODE_WITH_NUMBERS.isdisjoint((table.attributes.get("class") or "").split())
 
 
 def _is_layout(table: LexborNode, grid: list[list[LexborNode]]) -> bool:
@@ -46,23 +51,33 @@ def _is_layout(table: LexborNode, grid: list[list[LexborNode]]) -> bool:
         return not table.css_first("th")
     if len(table.css("table")) > 1 or table.css_first(_BLOCKS_OF_LAYOUT):  # a node matches itself
         return True
-    if len(grid) < 3 and any(len(cell.css("li")) > 1 for row in grid for cell in row):  # noqa: PLR2004 - lists side by side
+    headed = len(grid) > 2 and all(cell.tag == "th" for cell in grid[0])  # noqa: PLR2004 - a head and rows: code stays in its cells
+    return _stands_side_by_side(table, grid) or (
+        not headed and any("\n" in (pre.text() or "").strip() for pre in table.css("pre"))
+    )
+
+
+def _stands_side_by_side(table: LexborNode, grid: list[list[LexborNode]]) -> bool:
+    """Say whether a row or two hold columns of prose, or lists."""
+    if len(grid) == 1 and not table.css_first("th") and len(table.css("p")) > 2:  # noqa: PLR2004 - prose, no values
         return True
-    return any("\n" in (pre.text() or "").strip() for pre in table.css("pre"))
+    return len(grid) < 3 and any(len(cell.css("li")) > 1 for row in grid for cell in row)  # noqa: PLR2004
 
 
 def _cell_text(cell: LexborNode, writer: Writer) -> str:
-    blocks = writer.blocks(cell)
-    pieces = []
-    for block in blocks:
+    pieces: list[str] = []
+    for block in writer.blocks(cell):
+        code: list[str] | None = None
         for row in block.split("\n"):
             text = row.strip()
             if text.startswith("```"):
-                continue
-            if text.startswith("- "):
-                text = "• " + text[2:]
-            if text:
-                pieces.append(text)
+                if code:
+                    pieces.append("<br>".join(code))
+                code = [] if code is None else None
+            elif code is not None:
+                code.append(code_span(row) if text else "")
+            elif text:
+                pieces.append("• " + text[2:] if text.startswith("- ") else text)
     return _piped(" ".join(pieces))
 
 

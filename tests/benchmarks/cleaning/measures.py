@@ -59,7 +59,7 @@ def plain(line: str) -> str:
     line = IMAGE.sub(r"\1", line)
     line = re.sub(r"\[\^([^\]]+)\]:?", r"\1", line)
     line = _unlinked(line).replace("<br>", " ")
-    return re.sub(r"\\(?=[^\w\s])|\*\*?|~~|(?<!\\)`+", "", line)
+    return re.sub(r"\\(?=[^\w\s]|_)|\*\*?|~~|(?<!\\)`+", "", line)
 
 
 def _unlinked(line: str) -> str:

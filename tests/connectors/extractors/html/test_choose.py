@@ -94,3 +94,28 @@ def test_the_report_says_how_much_was_kept(extract):
     report = extract(f"<main>{PROSE}</main>").report
     assert report["kept_share"] > 0.9
     assert report["why"]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<main><h1>T</h1><p class=own>Buy it.</p>{PROSE}</main>",
+        f"<p class=own>Buy it.</p>{PROSE}",
+        f'<script type="application/ld+json">{{"@type": "Product", "name": "T"}}</script><div><p class=own>Buy it.</p>{PROSE}</div>',
+        f'<meta property="og:type" content="article"><article><p class=own>Buy it.</p>{PROSE}</article>',
+        f'<div class="documentwrapper"><div class="body" role="main"><p class=own>Buy it.</p>{PROSE}</div></div>',
+        f"<table><tr><td><p class=own>Buy it. <b class=own>Buy it.</b></p></td><td>{PROSE}</td></tr></table>",
+    ],
+)
+def test_what_the_source_removes_is_gone_whatever_the_strategy(extract, page):
+    found = extract(f"<!doctype html><title>T</title>{page}", rules=CleaningRules(remove=(".own", "a:nonsense(")))
+    assert "Paragraph 3" in found.pages[0].content
+    assert "Buy it" in extract(f"<!doctype html><title>T</title>{page}").pages[0].content
+    assert "Buy it" not in found.pages[0].content
+
+
+def test_a_short_page_of_a_known_system_is_not_lost_among_its_navigation(extract):
+    page = f'<meta name=generator content="Starlight v1">{NAV * 3}<main><div class="sl-markdown-content"><p>Two words.</p></div></main>'
+    found = extract(f"<!doctype html><title>T</title><body>{page}")
+    assert found.pages[0].metadata["strategy"] == "system:starlight"
+    assert found.pages[0].content == "Two words."

@@ -147,7 +147,7 @@ def test_footnotes_are_footnotes(markdown):
         '<div class="footnotes"><ol><li id="fn:1"><p>Note. <a class="footnote-backref" href="#r1">↩</a></p></li></ol></div>'
     )
     assert "Text[^1]." in found
-    assert "[^1]: Note." in found
+    assert found.endswith("\n\n[^1]: Note.")
 
 
 @pytest.mark.parametrize(
@@ -250,3 +250,18 @@ def test_links_that_other_programs_follow_stay_links(markdown):
 
 def test_a_dot_that_parted_the_text_from_a_button_goes_with_it(markdown):
     assert markdown("<p>1.9.0 · <button>Source</button></p><p>a · b</p>") == "1.9.0\n\na · b"
+
+
+def test_code_in_a_table_with_a_head_stays_in_its_cell(markdown):
+    found = markdown(
+        "<table><tr><th>Call</th><th>Gives</th></tr><tr><td><pre>a|b\n\n  c</pre></td><td>1</td></tr><tr><td>d</td><td><code>2</code></td></tr></table>"
+    )
+    assert found == "| Call | Gives |\n| --- | --- |\n| `a\\|b`<br><br>`  c` | 1 |\n| d | `2` |"
+
+
+def test_a_footnote_of_docbook_goes_by_its_number(markdown):
+    found = markdown(
+        '<p>Text<a href="#ftn.idm3" class="footnote" id="idm3"><sup class="footnote">[82]</sup></a>.</p>'
+        '<div class="footnotes"><div id="ftn.idm3" class="footnote"><p><a href="#idm3" class="para"><sup class="para">[82] </sup></a>Note.</p></div></div>'
+    )
+    assert found == "Text[^82].\n\n[^82]: Note."
