@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 STARTUP_S = 120
 _FILE = "server.json"
@@ -50,6 +51,14 @@ def is_alive(api_url: str, *, timeout_s: float = 2) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{api_url.rstrip('/')}/health", timeout=timeout_s) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004 - OK
+    return False
+
+
+def _listens(api_url: str) -> bool:
+    """Say whether a port on loopback is open, at once: a hundred questions by HTTP would cost a second of CPU."""
+    address = urlsplit(api_url)
+    with suppress(OSError), socket.create_connection((address.hostname or "", address.port or 0), timeout=1):
+        return True
     return False
 
 
@@ -111,6 +120,12 @@ _LEAN = {
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
     "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+}
+
+# What its one client need not ask it: it is the same Prefect, and nobody else speaks to it.
+TO_A_TEMPORARY_ONE = {
+    "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
 }
 
 
@@ -193,7 +208,7 @@ class TemporaryServer:
         assert self._process is not None
         until = time.monotonic() + timeout_s
         while time.monotonic() < until and self._process.poll() is None:
-            if await asyncio.to_thread(is_alive, self.api_url):
+            if _listens(self.api_url) and await asyncio.to_thread(is_alive, self.api_url):
                 await asyncio.to_thread(keep_empty, folder_of(self.state))
                 return True
             await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -17,10 +18,14 @@ def _end_with_parent() -> None:
 def main() -> None:
     """Serve Prefect's API on loopback until the parent is gone."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()  # two thousand modules hold hardly a cycle, and looking for some takes a tenth of their import
     import uvicorn
     from prefect.server.api.server import create_app
 
-    uvicorn.run(create_app(), host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", lifespan="on")
+    app = create_app()
+    gc.freeze()
+    gc.enable()
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", lifespan="on")
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ class Prefect:
         self._own = local_server.TemporaryServer(self._state)
         await asyncio.to_thread(self._own.start)
         self.where = self._own.api_url
+        os.environ.update(local_server.TO_A_TEMPORARY_ONE)
         _point_at(self._state, self.where)
         return asyncio.create_task(self._own.ready())
 

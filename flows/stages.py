@@ -60,14 +60,14 @@ def adopted() -> Conductor | None:
 
 
 def _named(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    # No retries: the delivery stage retries by itself, and two layers would multiply.
+    # No retries: the delivery stage retries by itself, and two layers would multiply. No tags: Prefect asks its server
+    # for a slot of each tag's concurrency limit, waits long when SQLite is busy, and every asking has its own client.
     return task(
         name=kind,
         task_run_name="{name}",
         retries=0,
         persist_result=False,
         cache_policy=NO_CACHE,
-        tags=[kind],
     )
 
 
