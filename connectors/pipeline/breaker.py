@@ -18,7 +18,7 @@ _STORES_LONGEST_S: Final = 1800.0
 
 
 class Breaker:
-    """Open after five calls in a row without a clear answer; those under way never are more than it takes to open.
+    """Open after five calls in a row without a clear answer; once one failed, no more are under way than that takes.
 
     Args:
         patience_s: how long an outage may last until batches are given up for this run; they stay in the ledger.

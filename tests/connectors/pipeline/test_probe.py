@@ -48,8 +48,8 @@ async def test_it_learns_how_content_comes_back(ledger, script, change, returned
 
 
 async def test_it_learns_how_long_a_page_takes_to_appear(ledger):
-    learned = await ask(ledger, Script(appears_s=0.4))
-    assert learned.visible_s >= 0.4
+    learned = await ask(ledger, Script(appears_s=1.0))
+    assert learned.visible_s > 0.4  # counted from the answer, which a loaded machine takes some time to hear
     assert await ledger.sending.probed("there") == pytest.approx(max(1.0, 3 * learned.visible_s))
 
 
