@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
+
 _ENOUGH = 200
 _LOOKED_AT = 1_200
+_SECOND_LOOK = 60_000
+_MARKUP = re.compile(r"\]\([^)\s]*\)|[*#`[|]")
 _LEAST_SHARE = 1 / 12
 _LEAST_KINDS = 4
 _MOST_FOREIGN = 1 / 4
+_FEW, _FEW_KINDS = 3, 2
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+    return frozenset([*text.split(), *text.title().split()])  # not in capitals, which are SQL
 
 
 _ENGLISH = _words(
     "the and that this with are which from by it be you if can has when your these have was but they there their would"
-    " will about into of"
+    " will about into of only what how more other using used see contents chapter example each same between also must"
+    " may should than then where while because such some"
 )
 _FOREIGN = _words(
     "de la le les et des du une que el los las en un por con para der die das und ist nicht ein eine den von mit auf il"
     " di che della per non att det som ett av het van voor niet na w z się nie não uma os um é à og til på er ve ile"
+    " ja että az és hogy egy nem se je že si în nu cu mai yang dan untuk dengan và của là có za της και το"
 )
 
 
@@ -28,7 +35,7 @@ def detected(text: str) -> str:
     if len(text) < _ENOUGH:
         return ""
     start = text[:_LOOKED_AT]
-    if is_english(start):
+    if is_english(start) or is_english(_MARKUP.sub("", text[:_SECOND_LOOK])):  # a list of links hides its words
         return "en"
     import py3langid  # it brings numpy and a model, and most pages are in English or declare their language
 
@@ -36,10 +43,16 @@ def detected(text: str) -> str:
 
 
 def is_english(text: str) -> bool:
-    """Say whether a text is English beyond doubt: many of its words are ones that every English text has."""
-    words = text.lower().split()
+    """Say whether a text is English beyond doubt: many of its words are ones that every English text has.
+
+    Where names and code leave room for few, these will do when no common word of another language is among them.
+    """
+    words = text.split()
     common = [word for word in words if word in _ENGLISH]
-    if len(common) < _LEAST_SHARE * len(words) or len(set(common)) < _LEAST_KINDS:
-        return False
-    latin = 1.1 * len(text) > len(text.encode("utf-8", "replace"))  # what has no word spaces has few words to count
-    return latin and sum(map(_FOREIGN.__contains__, words)) < _MOST_FOREIGN * len(common)
+    kinds = len(set(common))
+    if len(common) < _FEW or kinds < _FEW_KINDS or len(text.encode("utf-8", "replace")) > 1.1 * len(text):
+        return False  # the last: what has no spaces between words has few words to count
+    foreign = sum(map(_FOREIGN.__contains__, words))
+    if kinds >= _LEAST_KINDS and len(common) >= _LEAST_SHARE * len(words):
+        return foreign < _MOST_FOREIGN * len(common)
+    return not foreign
