@@ -1,12 +1,17 @@
 """Flow: the nightly sync of the sources in the sources file: adds, updates, removes."""
 
+import asyncio
 import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
+from prefect.deployments.flow_runs import arun_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed, Failed
@@ -17,6 +22,9 @@ from flows import approvals, reports, stages
 from flows.catalogue import chosen
 from flows.opening import opened, persona_of
 
+_SKEW = timedelta(seconds=30)  # between the clocks of two machines
+_RECENT = 500
+
 
 def _run_name() -> str:
     names = flow_run.get_parameters().get("names") or []
@@ -24,16 +32,29 @@ def _run_name() -> str:
 
 
 @flow(name="sync-source", flow_run_name="sync {name}", description="One source of the nightly sync.")
-async def sync_source(name: str, kind: str, address: str) -> State[Any]:  # noqa: ARG001 - shown in the UI
+async def sync_source(
+    name: str,
+    *,
+    kind: str = "",  # noqa: ARG001 - shown in the UI
+    address: str = "",  # noqa: ARG001
+    config: str = "",
+    dry_run: bool = False,
+    credentials: str = "",
+) -> State[Any]:
     """Bring one source up to date.
 
     Args:
         name: The source's name in the sources file.
-        kind: What it is: website, documents, feed, sitemap or git.
-        address: Where it is.
+        kind: What it is, only shown: website, documents, feed, sitemap or git.
+        address: Where it is, only shown.
+        config: The sources file. Empty: PERSONA_INGEST_CONFIG of the worker, else sources.yaml in its folder.
+        dry_run: Say what would change; write and send nothing.
+        credentials: Name of a block of type Persona credentials. Empty: the worker's environment.
     """
     conductor = stages.adopted()
-    assert conductor is not None, "it is started by sync-knowledge-base"
+    if conductor is None:
+        (source,) = chosen(_file(config), [name], dry_run=dry_run)
+        conductor = await opened(source, credentials=credentials, purpose="sync")
     return stages.verdict(await stages.story(conductor))
 
 
@@ -49,6 +70,7 @@ async def sync_knowledge_base(
     config: str = "",
     dry_run: bool = False,  # noqa: FBT001, FBT002 - a field of the run form
     credentials: str = "",
+    one_run_each: bool = False,  # noqa: FBT001, FBT002
 ) -> State[Any]:
     """Sync the sources of a sources file.
 
@@ -58,16 +80,17 @@ async def sync_knowledge_base(
         dry_run: Say what would change; write and send nothing.
         credentials: Name of a block of type Persona credentials. Empty: the client secret of the worker's environment;
             without one the embedded knowledge base takes the pages.
+        one_run_each: A run of its own for each source on the work pool, so that many workers sync many sources at
+            once. They need one ledger (PostgreSQL) and one knowledge base.
     """
-    sources = chosen(
-        Path(config or os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml"), names or [], dry_run=dry_run
-    )
+    sources = chosen(_file(config), names or [], dry_run=dry_run)
     get_run_logger().info("%s sources: %s", len(sources), ", ".join(source.name for source in sources))
     # A run that was suspended for an approval starts again here when somebody has decided: it must not crawl again.
     summaries = await approvals.kept()
     resumed = bool(summaries)
     if not resumed:
-        summaries = await _all(sources, credentials)
+        each = {"config": config, "dry_run": dry_run, "credentials": credentials}
+        summaries = await (_on_the_pool(sources, each) if one_run_each else _all(sources, credentials))
         text = reports.overview(summaries)
         await acreate_markdown_artifact(markdown=text, key="nightly-sync", description="All sources")
     asked = await approvals.waiting(summaries, state=StateSettings())
@@ -79,6 +102,52 @@ async def sync_knowledge_base(
     persona = await persona_of(credentials) if asked else None
     done = [await approvals.ask_and_carry_out(one, persona=persona) for one in asked if persona]
     return _verdict(summaries, done, resumed=resumed)
+
+
+def _file(config: str) -> Path:
+    return Path(config or os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml")
+
+
+async def _on_the_pool(sources: Sequence[AnySource], each: dict[str, Any]) -> list[dict[str, Any]]:
+    """Sync every source as a deployment run of its own, all at once as far as there are workers."""
+    since = datetime.now(UTC)
+    states = await asyncio.gather(*(_as_deployment(source, each) for source in sources))
+    kept = await _kept_summaries(since - _SKEW)
+    return [summary_of(source, state, kept.get(source.name)) for source, state in zip(sources, states, strict=True)]
+
+
+async def _as_deployment(source: AnySource, each: dict[str, Any]) -> State[Any]:
+    from connectors.pipeline.run import origin_of
+
+    kind, address = origin_of(source)
+    asked = {"name": source.name, "kind": kind, "address": shown(address), **each}
+    try:
+        run = await arun_deployment("sync-source/sync-source", parameters=asked)
+    except ObjectNotFound:
+        return Failed(message="The deployment sync-source is not registered: run `prefect --no-prompt deploy --all`.")
+    assert run.state is not None
+    return run.state
+
+
+async def _kept_summaries(since: datetime) -> dict[str, dict[str, Any]]:
+    """Return what the syncs that ended since then wrote down, by source; the ledger is where all workers meet."""
+    from connectors.pipeline import parts
+
+    ledger = parts.open_ledger(StateSettings())
+    try:
+        rows = await ledger.runs(most=_RECENT)
+    finally:
+        await ledger.close()
+    ended = [row for row in rows if row.purpose == "sync" and row.ended_at and row.ended_at >= since]
+    return {row.source: dict(row.summary) for row in reversed(ended)}
+
+
+def summary_of(source: AnySource, state: State[Any], kept: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a source's summary: what its run wrote down, unless it ended otherwise than it says there."""
+    good = kept is not None and kept.get("state") in {"completed", "awaiting-approval"}
+    if kept is not None and good == state.is_completed():
+        return kept
+    return {"name": source.name, **({"state": "completed"} if state.is_completed() else without_summary(state))}
 
 
 async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any]]:
@@ -107,7 +176,7 @@ async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
 
 def without_summary(ended: State[Any]) -> dict[str, Any]:
     """Return what is said of a run that ended before it could sum itself up: an error is none of a person's stops."""
-    if ended.is_failed():
+    if ended.is_failed() or ended.is_crashed():
         return {"state": "failed", "problems": [ended.message or "the run failed; its log tells why"]}
     return {"state": "stopped", "problems": []}
 

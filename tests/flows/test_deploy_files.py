@@ -16,6 +16,7 @@ FLOWS = {
     "import-website": "import-website",
     "import-documents": "import-documents",
     "nightly-sync": "sync-knowledge-base",
+    "sync-source": "sync-source",
     "retry-failed-batches": "retry-failed-batches",
     "generate-prompts": "generate-prompts",
     "review-data": "review-data",
