@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -94,6 +95,7 @@ def _port(asked: int | None) -> int:
 def _settings(folder: Path, address: str) -> dict[str, str]:
     return {
         **local_server.environment(folder, api_url=f"{address}/api"),
+        **_ui_files(folder),
         "PREFECT_UI_URL": address,
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
         # Any web page could speak to a server on this machine: only the UI's own origin may.
@@ -103,6 +105,13 @@ def _settings(folder: Path, address: str) -> dict[str, str]:
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "connectors,flows",
     }
+
+
+def _ui_files(folder: Path) -> dict[str, str]:
+    """Return where the server copies the UI's files to when somebody else installed it: else there would be no UI."""
+    found = importlib.util.find_spec("prefect")
+    beside = Path(found.origin).parent / "server" if found and found.origin else folder
+    return {} if os.access(beside, os.W_OK) else {"PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui")}
 
 
 def _for_flows(state: Path) -> dict[str, str]:

@@ -98,6 +98,14 @@ def test_a_container_is_not_root_and_says_whether_it_is_well(file):
     assert "--require-hashes" in text
 
 
+@pytest.mark.parametrize("file", ["Containerfile.server", "persona-ingest-server.service"])
+def test_a_server_that_may_not_write_beside_its_program_still_has_its_ui(file):
+    text = (REPOSITORY / "docs" / "deploy" / file).read_text()
+    home = re.search(r"PREFECT_HOME=(\S+)", text)
+    assert home
+    assert f"PREFECT_SERVER_UI_STATIC_DIRECTORY={home[1]}/ui" in text
+
+
 @pytest.mark.parametrize("file", ["persona-ingest-server.service", "persona-ingest-worker.service"])
 def test_a_unit_does_not_run_as_root(file):
     text = (REPOSITORY / "docs" / "deploy" / file).read_text()
