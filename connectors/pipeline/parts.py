@@ -28,6 +28,7 @@ from connectors.settings import (
 )
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable, Mapping
 
     from connectors.ledger import Ledger, Run
@@ -102,7 +103,7 @@ async def assemble(
             pool=pool,
             rules=rules,
             progress=progress,
-            render=_renderer(source, fetcher, stack),
+            render=_renderer(source, fetcher, stack, cuts=getattr(reader, "cuts", None)),
             render_always=source.render == "always",
             alternate=getattr(reader, "fetch_alternate", None),
         )
@@ -139,7 +140,7 @@ def _without_secrets(address: str) -> str:
 
 
 def _renderer(
-    source: SourceOptions, fetcher: Fetcher | None, stack: contextlib.AsyncExitStack
+    source: SourceOptions, fetcher: Fetcher | None, stack: contextlib.AsyncExitStack, *, cuts: Counter[str] | None
 ) -> Callable[[Resource], Awaitable[Resource | Skipped]] | None:
     """Return what renders a page, or None where that is not wanted or cannot be done on this machine."""
     if source.render == "never" or fetcher is None:
@@ -148,7 +149,7 @@ def _renderer(
         from connectors.web import render
 
         if render.available() or source.render == "always":
-            renderer = render.Renderer(fetcher)
+            renderer = render.Renderer(fetcher, cuts=cuts)
             stack.push_async_callback(renderer.close)
             return renderer.render
     return None

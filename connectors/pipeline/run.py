@@ -111,6 +111,7 @@ class IngestRun:
     _closed: bool = False
     _unmeasured: int = OUTBOX_BYTES  # the first item measures: an earlier run may have left much
     _crowded: bool = False
+    _waits: int = 0
     _under_way: int = 0
     _idle: bool = False
     _moved: asyncio.Event = field(default_factory=asyncio.Event)
@@ -198,6 +199,7 @@ class IngestRun:
             if self._idle:  # what is left was given up: once more, as long as that makes it less
                 taken_up_at = waiting
                 self.delivery.take_up_again()
+            self._waits += not self._crowded
             self._crowded, self._idle = True, False
             self._moved.clear()
             self._due.set()
@@ -312,7 +314,8 @@ class IngestRun:
         summary["problems"] = summaries.problems(
             counts, coverage=self.coverage, failure=self.failure, changes=self.changes
         )
-        summary["notes"] = summaries.notes(counts, links_cut=getattr(self.collector.source, "links_cut", 0))
+        cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self._waits}
+        summary["notes"] = summaries.notes(counts, {**getattr(self.collector.source, "cuts", {}), **cuts})
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)

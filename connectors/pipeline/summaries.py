@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from connectors.errors import IngestError
     from connectors.ledger import Counts
     from connectors.pipeline.changes import Changes
@@ -28,8 +30,23 @@ _BOUNDS = {
     "trap-host-pages": ("host_pages", "addresses of a host that has too many"),
     "trap-hosts": ("hosts", "addresses on hosts of a domain that has too many"),
     "trap-sitemaps": ("MAX_SITEMAPS", "sitemaps were too many or too deep"),
+    "redirect-loop": ("max_redirects", "addresses lead from one to the next without end"),
+    "timeout": ("whole_s", "addresses did not answer in the time they have"),
+    "render-timeout": ("render_s", "pages were not ready in a browser in the time they have"),
+    "too-deep": ("MAX_OPEN", "items nest too deep to be read"),
 }
 """Rules that are a bound's doing: the bound's name (docs/security.md has the defaults), and what it cut."""
+_CUTS = {
+    "MAX_LINKS": "pages have more links than are followed; the rest of theirs was left out",
+    "MAX_ROBOTS_BYTES": "robots.txt were longer than is read; the rest of them was left out",
+    "MAX_NESTING": "sitemaps nest too deep and were not read on",
+    "PAGES": "feeds go on after so many pages; the rest was left out",
+    "ENTRIES": "pages of a feed have more entries than are read; the rest of them was left out",
+    "requests": "rendered pages wanted to load more; the rest of it was refused",
+    "answer": "answers of the Persona API were larger than their call allows and were not read on",
+    "OUTBOX_BYTES": "times the crawl waited because so much text was waiting to be sent",
+}
+"""What a bound cut that is no address with an outcome: counted where it is cut, under the bound's name."""
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
 
@@ -105,11 +122,9 @@ def _why_none(counts: Counts) -> str:
     return f"every address was passed over ({most}); `persona-ingest explain URL` tells why"
 
 
-def notes(counts: Counts, *, links_cut: int = 0) -> list[str]:
+def notes(counts: Counts, cuts: Mapping[str, int]) -> list[str]:
     """Say which bound cut something off, by name; a bound is no failure."""
-    told = []
-    if links_cut:
-        told.append(f"MAX_LINKS: {links_cut} pages have more links than are followed; the rest of theirs was left out")
+    told = [f"{name}: {cuts[name]} {what}" for name, what in _CUTS.items() if cuts.get(name)]
     for rule, (name, what) in _BOUNDS.items():
         if count := counts.skipped.get(rule, 0) + counts.failed.get(rule, 0):
             told.append(f"{name}: {count} {what}")

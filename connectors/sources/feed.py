@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,10 +47,13 @@ class Feed:
         self._options = options
         self._fetcher = fetcher
         self._known = known
-        self._sites = Sites(fetcher)
+        self.cuts: Counter[str] = Counter()
+        """What a bound cut off that is no address with an outcome, by the bound's name."""
+        self._sites = Sites(fetcher, cuts=self.cuts)
         self._include = urls.Globs(options.include)
         self._exclude = urls.Globs(options.exclude)
         self._location = urls.normalise(options.feed)
+        self._shown = urls.redact(self._location)  # what entries without an address are known by: never a token
         self._seen: set[str] = set()
 
     async def read(self) -> AsyncIterator[Resource | Skipped]:
@@ -101,14 +104,16 @@ class Feed:
             if isinstance(feed, str):
                 if len(read) == 1:
                     raise UsageError(f"{urls.redact(at)} cannot be read as a feed: {feed}.")
-                yield Skipped(uri=at, rule="feed-unreadable", outcome="failed", detail=feed, fault=True)
+                yield Skipped(uri=urls.redact(at), rule="feed-unreadable", outcome="failed", detail=feed, fault=True)
                 return
+            self.cuts["ENTRIES"] += feed.cut
             for entry in feed.entries:
                 yield entry
             at = feed.following if urls.origin(feed.following) == urls.origin(at) else ""
+        self.cuts["PAGES"] += bool(at) and at not in read
 
     def _uri(self, entry: Entry) -> str:
-        return entry.uri or f"{self._location}#entry={sha256_hex((entry.key or entry.content).encode())[:16]}"
+        return entry.uri or f"{self._shown}#entry={sha256_hex((entry.key or entry.content).encode())[:16]}"
 
     async def _item(self, entry: Entry, uri: str, count: int) -> Resource | Skipped:
         if self._exclude.match(uri):

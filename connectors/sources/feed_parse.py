@@ -64,10 +64,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """A page of a feed, and the address of the next one."""
+    """A page of a feed, and the address of the next one; ``cut``: it has more entries than are read."""
 
     entries: tuple[Entry, ...]
     following: str = ""
+    cut: bool = False
 
 
 def parse(body: bytes, *, base: str) -> Feed:
@@ -91,7 +92,8 @@ def parse(body: bytes, *, base: str) -> Feed:
     following = next(
         (node.get("href", "") for node in root.iter("{*}link") if node.get("rel") == "next" and node.get("href")), ""
     )
-    return Feed(entries=tuple(entries[:ENTRIES]), following=normalise(following, base) if following else "")
+    further = normalise(following, base) if following else ""
+    return Feed(entries=tuple(entries[:ENTRIES]), following=further, cut=len(entries) > ENTRIES)
 
 
 def _root(body: bytes, base: str) -> Any:
@@ -167,7 +169,8 @@ def _json_feed(body: bytes, base: str) -> Feed:
         raise NoFeedError("it is JSON and no JSON Feed")
     entries = [_json_entry(item, base, _string(told, "language")) for item in items[:ENTRIES] if isinstance(item, dict)]
     following = _string(told, "next_url")
-    return Feed(entries=tuple(entries), following=normalise(following, base) if following else "")
+    further = normalise(following, base) if following else ""
+    return Feed(entries=tuple(entries), following=further, cut=len(items) > ENTRIES)
 
 
 def _json_entry(item: dict[str, Any], base: str, language: str) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from connectors.errors import UsageError
@@ -38,7 +39,9 @@ class Sitemap:
         self._include = urls.Globs(options.include)
         self._exclude = urls.Globs(options.exclude)
         self._frontier = Frontier(store)
-        self._sites = Sites(fetcher)
+        self.cuts: Counter[str] = Counter()
+        """What a bound cut off that is no address with an outcome, by the bound's name."""
+        self._sites = Sites(fetcher, cuts=self.cuts)
         self._crawl: Crawl | None = None
 
     async def read(self) -> AsyncGenerator[Resource | Skipped]:
@@ -55,7 +58,11 @@ class Sitemap:
         )
         listing = self._sites.listed({self._location: True})
         first = await anext(listing, None)
-        if isinstance(first, Skipped) and first.uri == self._location and first.rule == "sitemap-unreadable":
+        if (
+            isinstance(first, Skipped)
+            and first.uri == urls.redact(self._location)
+            and first.rule == "sitemap-unreadable"
+        ):
             raise UsageError(
                 f"{urls.redact(self._location)} cannot be read as a sitemap: {first.detail}; give a sitemap's address."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -68,10 +69,11 @@ class Website:
         if self._scope.refusal(self._start) == "excluded":
             raise UsageError(f"The start address {urls.redact(self._start)} is excluded by your own globs: change one.")
         self._frontier = Frontier(store)
-        self._sites = Sites(fetcher)
+        self.cuts: Counter[str] = Counter()
+        """What a bound cut off that is no address with an outcome, by the bound's name."""
+        self._sites = Sites(fetcher, cuts=self.cuts)
         self._traps = Traps(limits)
         self._crawl: Crawl | None = None
-        self.links_cut = 0
 
     async def read(self) -> AsyncGenerator[Resource | Skipped]:
         """Yield each address in scope once; see `models.Source`.
@@ -108,7 +110,7 @@ class Website:
         if "nofollow" in resource.robots:
             links = ()
         if len(links) > MAX_LINKS:
-            self.links_cut += 1
+            self.cuts["MAX_LINKS"] += 1
             log.warning("%s has %d links; the first %d are followed", urls.redact(resource.uri), len(links), MAX_LINKS)
             links = links[:MAX_LINKS]
         await self._crawl.learned(

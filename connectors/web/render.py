@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import UsageError
 from connectors.models import Resource, Skipped
 from connectors.web import urls
+from connectors.web.sites import Sites
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Playwright, Route
@@ -76,19 +78,29 @@ class Renderer:
     """One browser, two pages at once, each in a context of its own; every request is answered by the fetcher.
 
     The page itself is not asked for again: the browser gets the bytes that were fetched. What it loads goes through
-    the guard as everything does; pictures, fonts, films, sockets, forms and further pages are refused.
+    the guard as everything does, and the robots.txt of its origin decides as for a page; pictures, fonts, films,
+    sockets, forms and further pages are refused.
+
+    Args:
+        fetcher: the polite client.
+        limits: how much one page may cost.
+        cuts: counts the pages whose requests were too many, under ``requests``.
 
     Raises:
         UsageError: the extra or a browser is missing.
     """
 
-    def __init__(self, fetcher: Fetcher, *, limits: RenderLimits | None = None) -> None:
+    def __init__(
+        self, fetcher: Fetcher, *, limits: RenderLimits | None = None, cuts: Counter[str] | None = None
+    ) -> None:
         if importlib.util.find_spec("playwright") is None:
             raise UsageError("Rendering needs the extra 'browser': uv sync --extra browser, or use --render never.")
         if not browser_path():
             raise UsageError("Rendering needs Chromium: install the package 'chromium', or use --render never.")
         self._fetcher = fetcher
+        self._sites = Sites(fetcher)
         self._limits = limits or RenderLimits()
+        self._cuts = Counter() if cuts is None else cuts
         self._slots = asyncio.Semaphore(2)
         self._starting = asyncio.Lock()
         self._playwright: Playwright | None = None
@@ -119,6 +131,7 @@ class Renderer:
 
     async def close(self) -> None:
         """End the browser."""
+        await self._sites.aclose()
         async with self._starting:
             await self._end()
 
@@ -163,9 +176,12 @@ class Renderer:
             ignore_https_errors=False,
             permissions=[],
         )
+        visit = None
         try:
             page = await context.new_page()
-            visit = _Visit(fetcher=self._fetcher, resource=resource, page=page, most=self._limits.requests)
+            visit = _Visit(
+                fetcher=self._fetcher, sites=self._sites, resource=resource, page=page, most=self._limits.requests
+            )
             await context.route("**/*", visit.answer)
             await context.route_web_socket("**/*", lambda socket: socket.close())
             context.on("page", lambda other: None if other is page else asyncio.ensure_future(other.close()))
@@ -176,6 +192,7 @@ class Renderer:
                 raise RuntimeError("the page went away")
             return await page.content()
         finally:
+            self._cuts["requests"] += visit is not None and visit.asked > visit.most
             with contextlib.suppress(Exception):
                 await context.close()
 
@@ -185,6 +202,7 @@ class _Visit:
     """Answers the requests of one page. Without slots: Playwright marks the object whose method it is given."""
 
     fetcher: Fetcher
+    sites: Sites
     resource: Resource
     page: Page
     most: int
@@ -209,6 +227,9 @@ class _Visit:
         self.asked += 1
         uri = urls.normalise(request.url, keep_tracking=True)
         if not uri or request.method != "GET" or request.resource_type in _USELESS or self.asked > self.most:
+            await route.abort("blockedbyclient")
+            return
+        if (await self.sites.robots(uri)).refuses(uri):
             await route.abort("blockedbyclient")
             return
         got = await self.fetcher.fetch(uri, accept="*/*")

@@ -18,7 +18,8 @@ MAX_DEPTH = 3
 _TEXT_LINE = re.compile(r"https?://\S+", re.IGNORECASE)
 _BARE_AMPERSAND = re.compile(rb"&(?!(?:[A-Za-z]{1,10}|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)")
 _ROOTS = frozenset({"urlset", "sitemapindex", "rss", "feed", "rdf"})
-_MAX_NESTING = 50
+MAX_NESTING = 50
+TOO_DEEP = "it nests too deep"
 _GZIP = b"\x1f\x8b"
 
 
@@ -101,8 +102,8 @@ class _Collector:
         name = _local(tag)
         if not self.path and name not in _ROOTS:
             raise _NoSitemapError(f"it is {name[:40]!r} and no sitemap")
-        if len(self.path) > _MAX_NESTING:
-            raise _NoSitemapError("it nests too deep")
+        if len(self.path) > MAX_NESTING:
+            raise _NoSitemapError(TOO_DEEP)
         self.path.append(name)
         self.text = []
         in_entry = len(self.path) > 1 and self.path[-2] == "entry"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from connectors.models import Found, Resource, Skipped
@@ -23,10 +24,16 @@ _ROBOTS_HOPS = 5
 
 
 class Sites:
-    """robots.txt and sitemaps of the origins that a crawl meets."""
+    """robots.txt and sitemaps of the origins that a crawl meets.
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    Args:
+        fetcher: the polite client.
+        cuts: counts what a bound cut off, by the bound's name.
+    """
+
+    def __init__(self, fetcher: Fetcher, *, cuts: Counter[str] | None = None) -> None:
         self._fetcher = fetcher
+        self._cuts = Counter() if cuts is None else cuts
         self._robots: dict[str, asyncio.Task[Robots]] = {}
         self.problems: dict[str, Skipped] = {}
 
@@ -53,6 +60,7 @@ class Sites:
             return robots.after_status(got.status) or robots.UNREACHABLE
         if len(got.redirects) > _ROBOTS_HOPS:
             return robots.ALLOW_ALL
+        self._cuts["MAX_ROBOTS_BYTES"] += len(got.body or b"") >= robots.MAX_ROBOTS_BYTES
         said = await asyncio.to_thread(robots.parse, got.body or b"", agent=self._fetcher.agent)
         self._fetcher.ask_delay(origin + "/", said.crawl_delay_s)
         return said
@@ -76,8 +84,9 @@ class Sites:
             location, depth, named = waiting.pop(0)
             if location in asked:
                 continue
+            shown = urls.redact(location)  # a sitemap is no page: its address is kept for people alone
             if len(asked) >= sitemaps.MAX_SITEMAPS:
-                yield _unreadable(location, f"more than {sitemaps.MAX_SITEMAPS} sitemaps", rule="trap-sitemaps")
+                yield _unreadable(shown, f"more than {sitemaps.MAX_SITEMAPS} sitemaps", rule="trap-sitemaps")
                 return
             asked.add(location)
             got = await self._fetcher.fetch(
@@ -85,18 +94,19 @@ class Sites:
             )
             if isinstance(got, Skipped):
                 if named or got.fault:
-                    yield _unreadable(location, got.detail, fault=got.fault, status=got.status)
+                    yield _unreadable(shown, got.detail, fault=got.fault, status=got.status)
                 continue
             read = await self._read(got)
+            self._cuts["MAX_NESTING"] += read.problem == sitemaps.TOO_DEEP
             if read.problem and named:
-                yield _unreadable(location, read.problem)
+                yield _unreadable(shown, read.problem)
             for at in range(0, len(read.pages), ENTRIES_AT_ONCE):
                 yield [
-                    Found(uri=entry.uri, by="sitemap", depth=1, via=location, modified=entry.modified)
+                    Found(uri=entry.uri, by="sitemap", depth=1, via=shown, modified=entry.modified)
                     for entry in read.pages[at : at + ENTRIES_AT_ONCE]
                 ]
             if read.sitemaps and depth >= sitemaps.MAX_DEPTH:
-                yield _unreadable(location, "sitemap indexes nest too deep", rule="trap-sitemaps")
+                yield _unreadable(shown, "sitemap indexes nest too deep", rule="trap-sitemaps")
                 continue
             waiting.extend((further, depth + 1, True) for further in read.sitemaps)
 

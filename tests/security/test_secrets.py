@@ -18,14 +18,14 @@ from urllib.parse import quote, unquote
 
 import pytest
 import uvicorn
-from loopback import redirect
+from loopback import Reply, redirect
 from pydantic import SecretStr
 
 from connectors.errors import IngestError
 from connectors.persona.client import PersonaClient
 from connectors.persona.server import create_app
 from connectors.pipeline.run import open_run
-from connectors.settings import PersonaSettings, StateSettings, WebsiteSource
+from connectors.settings import FeedSource, PersonaSettings, SitemapSource, StateSettings, WebsiteSource
 
 API, HEADER, LITERAL, PASSWORD, TOKEN = (
     f"canary/{name}+7f3a9c51e2" for name in ("api", "header", "literal", "password", "token")
@@ -231,6 +231,44 @@ async def test_a_token_of_the_start_address_is_not_kept_when_the_site_redirects_
     assert summary["urls"]["fetched"] == 2
     assert f"/old?lang=en&{query}" in site.targets()
     assert f"/new/?{query}" in site.targets()
+    assert all_leaks(json.dumps(summary).encode(), folder=tmp_path / "state") == []
+
+
+ENTRIES = "".join(
+    f"<entry><id>{n}</id><title>T{n}</title><content type='html'>{'Said here. ' * 150}{n}</content></entry>"
+    for n in range(3)
+)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("kind", ["feed", "sitemap"])
+async def test_a_token_in_the_address_of_a_feed_or_a_sitemap_is_not_kept(site, tmp_path, monkeypatch, kind, fails):
+    """Not as the address of an entry that has none, nor as the place where an address was found or a list failed."""
+    monkeypatch.delenv("PERSONA_BASE_URL", raising=False)
+    query = f"key={quote(TOKEN, safe='')}"
+    more = f"{site.url}/more?{query}"
+    if kind == "feed":
+        first = f"<feed xmlns='http://www.w3.org/2005/Atom'><link rel='next' href='{more}'/>{ENTRIES}</feed>"
+        source = FeedSource(feed=f"{site.url}/list?{query}", delay=0, prompts=False, review=False)
+    else:
+        site.page("/a", title="A")
+        first = f"<sitemapindex><sitemap><loc>{more}</loc></sitemap></sitemapindex>"
+        site.routes["/more"] = Reply(
+            f"<urlset><url><loc>{site.url}/a</loc></url></urlset>", media_type="application/xml"
+        )
+        source = SitemapSource(sitemap=f"{site.url}/list?{query}", delay=0, prompts=False, review=False)
+    site.routes["/list"] = Reply(first, media_type="application/xml")
+    if fails:
+        site.routes["/more"] = Reply("gone", 404)
+    state = StateSettings(state=tmp_path / "state", ledger=None)
+    run = await open_run(source, persona=PersonaSettings(client_secret=None), state=state)
+    await run.collect()
+    async for head in run.batches():
+        await run.deliver(head.id)
+    summary = await run.finish()
+    assert f"/more?{query}" in site.targets()
+    assert sum(summary["urls"]["failed"].values()) == (fails or kind == "feed")
+    assert summary["urls"]["fetched"] == {"feed": 3, "sitemap": not fails}[kind]
     assert all_leaks(json.dumps(summary).encode(), folder=tmp_path / "state") == []
 
 
