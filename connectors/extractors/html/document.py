@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -72,6 +72,14 @@ class Document:
     uri: str
     base: str
     decoded: Decoded
+    targets: dict[str, str] = field(default_factory=dict)
+
+    def target(self, address: str) -> str:
+        """Return what an address without fragment means on this page, in normal form; empty when it is no page's."""
+        found = self.targets.get(address)
+        if found is None:
+            found = self.targets[address] = normalise(address, self.base)
+        return found
 
     def resolve(self, href: str) -> str:
         """Return a link's absolute target, its fragment kept; empty when a reader cannot follow it."""
@@ -82,11 +90,7 @@ class Document:
         if lower.startswith(_OTHER_SCHEMES):
             return "%20".join(href.split())
         address, sign, fragment = href.partition("#")
-        target = (
-            normalise(address, self.base)
-            if address
-            else (self.uri if self.base == self.uri else normalise("", self.base))
-        )
+        target = self.target(address) if address else (self.uri if self.base == self.uri else normalise("", self.base))
         if not target:
             return ""
         return f"{target}#{fragment.replace(' ', '%20')}" if sign and fragment else target

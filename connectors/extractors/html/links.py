@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from connectors.extractors.html.document import Document
 
-_SOURCES = "a[href], area[href], frame[src], iframe[src], link[rel~=next][href], link[rel~=prev][href]"
+_SOURCES = {"a": "href", "area": "href", "frame": "src", "iframe": "src", "link": "href"}
+_NEIGHBOURS = frozenset({"next", "prev"})
 _REFRESH = re.compile(
     r"""^\s*[\d.]*\s*[;,]?\s*(?:url\s*=\s*)?(?:"([^"]*)"|'([^']*)'|(.*))$""", re.IGNORECASE | re.DOTALL
 )
@@ -32,8 +33,10 @@ class Directions:
 
 
 def _refresh_target(document: Document) -> str:
-    for meta in document.tree.css("meta[http-equiv=refresh i]"):
-        found = _REFRESH.match(meta.attributes.get("content") or "")
+    for meta in document.tree.metas():
+        if (meta.get("http-equiv") or "").lower() != "refresh":
+            continue
+        found = _REFRESH.match(meta.get("content") or "")
         if found:
             return next((group for group in found.groups() if group), "").strip()
     return ""
@@ -52,16 +55,20 @@ def links(document: Document) -> tuple[str, ...]:
     if refresh and (target := normalise(refresh, base)):
         found[target] = None
     seen: set[str] = set()
-    for node in document.tree.css(_SOURCES):
-        attributes = node.attributes
-        href = attributes.get("href") or attributes.get("src") or ""
+    for tag, attributes in document.tree.told:
+        href = attributes.get(_SOURCES.get(tag, ""))
         if not href or href in seen or (href.startswith("#") and base == document.uri):
             continue
         rel = attributes.get("rel")
-        if rel and "nofollow" in rel.lower().split():
-            continue
+        if rel or tag == "link":
+            words = (rel or "").lower().split()
+            if "nofollow" in words or (tag == "link" and not _NEIGHBOURS.intersection(words)):
+                continue
         seen.add(href)
-        if target := normalise(href.strip(), base):
+        href = href.strip()
+        address = href.partition("#")[0]
+        plain = address and not address[-1].isspace()
+        if target := document.target(address) if plain else normalise(href, base):
             found[target] = None
     return tuple(found)
 
@@ -69,9 +76,9 @@ def links(document: Document) -> tuple[str, ...]:
 def robots(document: Document, header: Iterable[str]) -> tuple[bool, bool]:
     """Return (noindex, nofollow) of the meta elements that concern us and of the ``X-Robots-Tag`` header."""
     words = {word.strip().lower() for value in header for word in value.split(",")}
-    for meta in document.tree.css("meta[name][content]"):
-        if (meta.attributes.get("name") or "").strip().lower() in _OUR_NAMES:
-            words.update(word.strip().lower() for word in (meta.attributes.get("content") or "").split(","))
+    for meta in document.tree.metas():
+        if (meta.get("name") or "").strip().lower() in _OUR_NAMES:
+            words.update(word.strip().lower() for word in (meta.get("content") or "").split(","))
     everything = "none" in words
     return everything or "noindex" in words, everything or "nofollow" in words
 

@@ -106,31 +106,26 @@ class Writer:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooDeepError
+        kinds = self.kinds
         child = node.first_child
         while child is not None:
-            if child.tag == "-text":
+            tag = child.tag
+            if tag == "-text":
                 text = child.text_content or ""
                 if flow.runs or not text.isspace():  # white space before a paragraph is nobody's
                     flow.runs.append((text, self._style, self._link))
-            else:
+            elif child.mem_id in kinds:
                 self._node(child, flow)
+            else:
+                _WRITERS.get(tag, _through)(self, child, flow)
             child = child.next
         self._depth -= 1
 
     def _node(self, node: LexborNode, flow: Flow) -> None:
         kind = self.kinds.get(node.mem_id)
-        if kind is not None:
-            if kind == special.DROP:
-                return
-            if special.WRITERS[kind](self, node, flow):
-                return
-        tag = node.tag or ""
-        if tag in _STYLES:
-            self._styled(node, flow, _STYLES[tag])
-        elif tag in _WRITERS:
-            _WRITERS[tag](self, node, flow)
-        else:
-            self._children(node, flow)
+        if kind is not None and (kind == special.DROP or special.WRITERS[kind](self, node, flow)):
+            return
+        _WRITERS.get(node.tag, _through)(self, node, flow)
 
     def _leave_out(self, _node: LexborNode, _flow: Flow) -> None:
         pass
@@ -143,7 +138,11 @@ class Writer:
     def _styled(self, node: LexborNode, flow: Flow, style: int) -> None:
         before = self._style
         self._style |= style
-        self._children(node, flow)
+        only = node.first_child
+        if only is not None and only.tag == "-text" and only.next is None:
+            flow.runs.append((only.text_content or "", self._style, self._link))
+        else:
+            self._children(node, flow)
         self._style = before
 
     def bold(self, node: LexborNode) -> str:
@@ -282,9 +281,21 @@ def _tight(blocks: list[str]) -> bool:
     return all(block.startswith(("- ", "1. ")) for block in blocks[1:]) and not blocks[0].startswith(("#", "`", "|"))
 
 
-_WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], None]] = {
+def _through(writer: Writer, node: LexborNode, flow: Flow) -> None:
+    writer._children(node, flow)  # noqa: SLF001 - the table is part of the class
+
+
+def _in_style(style: int) -> Callable[[Writer, LexborNode, Flow], None]:
+    def write(writer: Writer, node: LexborNode, flow: Flow) -> None:
+        writer._styled(node, flow, style)  # noqa: SLF001
+
+    return write
+
+
+_WRITERS: dict[str | None, Callable[[Writer, LexborNode, Flow], None]] = {
     **dict.fromkeys(_DROP, Writer._leave_out),  # noqa: SLF001 - the table is part of the class
     **dict.fromkeys(_BLOCK, Writer._block),  # noqa: SLF001
+    **{tag: _in_style(style) for tag, style in _STYLES.items()},
     "a": Writer._anchor,  # noqa: SLF001
     "br": Writer._break,  # noqa: SLF001
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Writer._heading),  # noqa: SLF001

@@ -72,8 +72,7 @@ def text_of(value: Any) -> str:
 def metas(tree: Tree) -> dict[str, str]:
     """Return the meta elements by lower-case name, property or itemprop; the first of each counts."""
     found: dict[str, str] = {}
-    for meta in tree.css("meta[content]"):
-        attributes = meta.attributes
+    for attributes in tree.metas():
         name = (
             attributes.get("property")
             or attributes.get("name")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from connectors.extractors import tidy
+
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
@@ -75,7 +77,7 @@ def flags(document: Document, content: str) -> list[str]:
         out.append(f"suspicious-text: it says {found!r}")
     elif found := speaks_to_machines(document.decoded.text):
         out.append(f"hidden-instructions: text that nobody sees says {found!r}; it was left out")
-    if not document.decoded.text.isascii() and _SMUGGLED.search(document.decoded.text):
+    if tidy.may_smuggle(document.decoded.text) and _SMUGGLED.search(document.decoded.text):
         out.append("hidden-instructions: invisible characters spell a text; they were left out")
     return out
 

@@ -7,12 +7,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from selectolax.lexbor import LexborNode
+
+    Attributes = Mapping[str, str | None]
 
 _UNCERTAIN = re.compile(r"[\\|&/]|[^\x00-\x7f]")  # escapes, name spaces, nesting: left to the parser
 _ATTRIBUTE = re.compile(r"\[\s*([A-Za-z_][\w-]*)[^\]]*\]")
 _PSEUDO = re.compile(r"::?[A-Za-z-]+")
 _NAME = re.compile(r"[.#]?[A-Za-z_-][\w-]*")
+_TELLING = frozenset({"a", "area", "frame", "iframe", "link", "meta"})
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
@@ -23,13 +28,40 @@ class Tree:
         root: the outermost element.
         names: what a selector can ask for, in lower case: tags (``p``), classes (``.note``), ids (``#top``) and the
             names of attributes (``[href``).
+        told: tag and attributes of the elements that speak to machines or lead elsewhere (`_TELLING`), in order.
     """
 
-    __slots__ = ("names", "root")
+    __slots__ = ("names", "root", "told")
 
     def __init__(self, root: LexborNode) -> None:
         self.root = root
-        self.names = _names_in(root)
+        self.told: list[tuple[str, Attributes]] = []
+        self.names = self._names()
+
+    def metas(self) -> Iterator[Attributes]:
+        """Yield the attributes of the page's meta elements."""
+        return (attributes for tag, attributes in self.told if tag == "meta")
+
+    def _names(self) -> frozenset[str]:
+        tags: set[str] = set()
+        keys: set[str] = set()
+        ids: set[str | None] = set()
+        classes: set[str | None] = set()
+        for node in self.root.traverse():
+            tag = node.tag or ""
+            tags.add(tag)
+            if attributes := node.attributes:
+                keys.update(attributes)
+                if "class" in attributes:
+                    classes.add(attributes["class"])
+                if "id" in attributes:
+                    ids.add(attributes["id"])
+                if tag in _TELLING:
+                    self.told.append((tag, attributes))
+        names = {f".{name}" for name in " ".join(filter(None, classes)).lower().split()}
+        names.update(f"#{name.lower()}" for name in ids if name)
+        names.update(f"[{key.lower()}" for key in keys)
+        return frozenset(names | tags)
 
     def css(self, selector: str, within: LexborNode | None = None) -> list[LexborNode]:
         """Return the nodes that match, in document order, as `LexborNode.css` does (a node matches itself)."""
@@ -40,26 +72,6 @@ class Tree:
         """Return the first node that matches."""
         possible = _possible(selector, self.names)
         return (self.root if within is None else within).css_first(possible) if possible else None
-
-
-def _names_in(root: LexborNode) -> frozenset[str]:
-    tags: set[str | None] = set()
-    keys: set[str] = set()
-    ids: set[str | None] = set()
-    classes: set[str | None] = set()
-    for node in root.traverse():
-        tags.add(node.tag)
-        if attributes := node.attributes:
-            keys.update(attributes)
-            if "class" in attributes:
-                classes.add(attributes["class"])
-            if "id" in attributes:
-                ids.add(attributes["id"])
-    names = {f".{name}" for name in " ".join(filter(None, classes)).lower().split()}
-    names.update(f"#{name.lower()}" for name in ids if name)
-    names.update(f"[{key.lower()}" for key in keys)
-    names.update(tag for tag in tags if tag)
-    return frozenset(names)
 
 
 def _possible(selector: str, names: frozenset[str]) -> str:
