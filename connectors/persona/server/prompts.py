@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from connectors.persona.server.answer import ENOUGH
 from connectors.persona.server.languages import language, language_of
-from connectors.persona.server.search import search
+from connectors.persona.server.search import Shelf, search
 from connectors.persona.server.text import folded, plain
 
 if TYPE_CHECKING:
@@ -44,24 +44,24 @@ def make_prompts(db: sqlite3.Connection, topics: Sequence[str], context: str = "
         context: what the site is; decides between pages that speak about a topic equally.
     """
     made: dict[str, tuple[str, str, int]] = {}
-    ends_at = time.monotonic() + AT_MOST_S
+    ends_at, shelf = time.monotonic() + AT_MOST_S, Shelf()
     for topic in topics:
         # Whoever asked waits: what is made by then is better than a time-out.
         if len(made) >= MAX_PROMPTS or time.monotonic() > ends_at:
             break
         kept = 0
-        for hit in _pages(db, topic, context):
+        for hit in _pages(db, topic, context, shelf):
             question = _question(hit, topic)
             if kept == PER_TOPIC or not question or folded(question) in made:
                 continue
-            if _finds(db, question, hit):
+            if _finds(db, question, hit, shelf):
                 made[folded(question)] = (question, topic, hit.page_id)
                 kept += 1
     return list(made.values())
 
 
-def _pages(db: sqlite3.Connection, topic: str, context: str) -> list[Hit]:
-    hits = [hit for hit in search(db, topic, limit=2 * PER_TOPIC) if hit.covered >= ENOUGH]
+def _pages(db: sqlite3.Connection, topic: str, context: str, shelf: Shelf) -> list[Hit]:
+    hits = [hit for hit in search(db, topic, limit=2 * PER_TOPIC, shelf=shelf) if hit.covered >= ENOUGH]
     said = folded(context)
     return sorted(hits, key=lambda hit: folded(hit.title) not in said) if said else hits
 
@@ -113,7 +113,7 @@ def _about(name: str, topic: str) -> bool:
     return any(word in said for word in folded(topic).split() if len(word) > 2)  # noqa: PLR2004
 
 
-def _finds(db: sqlite3.Connection, question: str, wanted: Hit) -> bool:
+def _finds(db: sqlite3.Connection, question: str, wanted: Hit, shelf: Shelf) -> bool:
     """Say whether somebody who asks this is led to the page."""
-    hits = search(db, question, limit=FOUND_AMONG)
+    hits = search(db, question, limit=FOUND_AMONG, shelf=shelf)
     return any(hit.page_id == wanted.page_id and hit.covered >= ENOUGH for hit in hits)

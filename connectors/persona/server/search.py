@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_TERMS = 24
 CANDIDATES = 60
+KEPT_ITEMS = 1000
 # Tuned on 100 questions that the benchmark does not count (tests/benchmarks/retrieval).
 TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 4.0, 3.0, 1.0
 COMMON = 0.2
@@ -58,13 +59,44 @@ class Hit:
     covered: float
 
 
-def search(db: sqlite3.Connection, question: str, *, limit: int = 10) -> list[Hit]:
+class Shelf:
+    """Sections that were looked at and may come again: somebody who asks many questions of one state keeps one."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, tuple[Any, ...]] = {}
+        self._read: dict[tuple[int, int], tuple[str, str, float]] = {}
+
+    def item(self, db: sqlite3.Connection, item_id: int) -> tuple[Any, ...]:
+        """Return an item's page, title, source, language and content."""
+        if item_id not in self._items:
+            if len(self._items) >= KEPT_ITEMS:
+                self._items.clear()
+                self._read.clear()
+            # Sections are cut from it here and not in SQL, which would count through the whole text for each.
+            self._items[item_id] = db.execute(
+                "SELECT pages.id, title, source, language, content FROM items JOIN pages ON pages.id = page_id"
+                " WHERE items.id = ?",
+                (item_id,),
+            ).fetchone()
+        return self._items[item_id]
+
+    def passage(self, item_id: int, content: str, starts: int, ends: int) -> tuple[str, str, float]:
+        """Return a section's text, the same folded, and how much of it only names things."""
+        key = (item_id, starts)
+        if key not in self._read:
+            passage = content[starts:ends]
+            said = folded(passage)
+            self._read[key] = passage, said, _enumerates(said)
+        return self._read[key]
+
+
+def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: Shelf | None = None) -> list[Hit]:
     """Return the best section of each page that speaks about the question, best page first."""
     found = terms(db, question)
     if not found:
         return []
     best: dict[int, Hit] = {}
-    for hit in _candidates(db, found):
+    for hit in _candidates(db, found, shelf or Shelf()):
         known = best.get(hit.page_id)
         if known is None or hit.score > known.score:
             best[hit.page_id] = hit
@@ -90,7 +122,7 @@ def quoted(word: str) -> str:
     return '"' + word.replace('"', " ").replace("\x00", " ") + '"'
 
 
-def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
+def _candidates(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf) -> list[Hit]:
     # A word on most pages finds nothing by itself, and looking through them all takes the time.
     least = COMMON * max(term.weight for term in found)
     singles = [quoted(term.word) for term in found if term.weight >= least]
@@ -104,23 +136,18 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
         ") JOIN sections ON sections.id = rowid",
         (TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT, " OR ".join([*singles, *pairs, *lasts]), CANDIDATES),
     ).fetchall()
-    items: dict[int, tuple[Any, ...]] = {}
+    starts_of = [stem(term.word) for term in found]
     hits = []
     for item_id, starts, ends, heading, score in rows:
-        if item_id not in items:
-            # Cut here and not in SQL, which would count through the whole text for each section.
-            items[item_id] = db.execute(
-                "SELECT pages.id, title, source, language, content FROM items JOIN pages ON pages.id = page_id"
-                " WHERE items.id = ?",
-                (item_id,),
-            ).fetchone()
-        page_id, title, source, lang, content = items[item_id]
-        passage = content[starts:ends]
+        page_id, title, source, lang, content = shelf.item(db, item_id)
+        passage, said, lists = shelf.passage(item_id, content, starts, ends)
         # What stands right under a heading that names the matter explains it; the rest of the section is about parts.
         own = heading.rpartition(" › ")[2] or title  # noqa: RUF001 - the sign is meant
         begins = 1.0 + BEGINS * coverage(found, own) if passage.startswith("#") else 1.0
-        names, said = folded(f"{title}\n{heading}\n"), folded(passage)
-        covered = _share(found, names + said)
+        names = folded(f"{title}\n{heading}\n")
+        named = [_stands(start, names) for start in starts_of]
+        covered = _share(found, [here or _stands(start, said) for here, start in zip(named, starts_of, strict=True)])
+        worth = (1.0 + NAMED * _share(found, named)) * (1.0 + DEFINES * _defined(found, said)) * (1.0 - LISTS * lists)
         hits.append(
             Hit(
                 item=item_name(item_id),
@@ -130,31 +157,17 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[Hit]:
                 language=lang,
                 heading=heading,
                 passage=passage,
-                score=-score * (0.5 + covered) * _worth(found, names, said) * begins,
+                score=-score * (0.5 + covered) * worth * begins,
                 covered=covered,
             )
         )
     return hits
 
 
-def _worth(found: Sequence[Term], names: str, said: str) -> float:
-    """Return by how much a passage is better, or worse, than the number of its words says."""
-    return (
-        (1.0 + NAMED * _share(found, names))
-        * (1.0 + DEFINES * _defined(found, said))
-        * (1.0 - LISTS * _enumerates(said))
-    )
-
-
 def _defined(found: Sequence[Term], said: str) -> float:
     """Return the share of the terms' weight that the passage defines: a line begins with the name, as in a glossary."""
-    total = sum(term.weight for term in found)
-    weight = 0.0
-    for term in found:
-        name = folded(term.word)
-        if name in said and _definition(name).search(said):
-            weight += term.weight
-    return weight / total if total else 0.0
+    names = [folded(term.word) for term in found]
+    return _share(found, [name in said and _definition(name).search(said) is not None for name in names])
 
 
 def _enumerates(said: str) -> float:
@@ -166,12 +179,20 @@ def _enumerates(said: str) -> float:
 
 def coverage(found: Sequence[Term], text: str) -> float:
     """Return the share of the terms' weight that stands in a text; 0 to 1."""
-    return _share(found, folded(text))
+    said = folded(text)
+    return _share(found, [_stands(stem(term.word), said) for term in found])
 
 
-def _share(found: Sequence[Term], said: str) -> float:
-    total = sum(term.weight for term in found)
-    return sum(term.weight for term in found if _stands(stem(term.word), said)) / total if total else 0.0
+def _share(found: Sequence[Term], which: Sequence[bool]) -> float:
+    """Return the share of the terms' weight that some of them have."""
+    if True not in which:
+        return 0.0
+    total = some = 0.0
+    for term, here in zip(found, which, strict=True):
+        total += term.weight
+        if here:
+            some += term.weight
+    return some / total if total else 0.0
 
 
 def _stands(start: str, said: str) -> bool:
