@@ -111,9 +111,11 @@ class World:
         while len(self.sites[name].asked) < 4:
             await asyncio.sleep(0.05)
 
-    def expected(self, *names: str) -> dict[str, int]:
-        paths = ["", *(f"{number}.html" for number in range(PAGES))]
-        return {f"Source: {self.sites[name].url}/{path}": 1 for name in names for path in paths}
+
+def expected(sites: dict[str, Site], *names: str) -> dict[str, int]:
+    """Return what the knowledge base must hold of these sites: each page once."""
+    paths = ["", *(f"{number}.html" for number in range(PAGES))]
+    return {f"Source: {sites[name].url}/{path}": 1 for name in names for path in paths}
 
 
 async def ended(process: subprocess.Popen) -> tuple[int, dict, str]:
@@ -132,7 +134,7 @@ async def test_two_hosts_sync_two_sources_at_once_and_neither_takes_the_other_on
     for process in (first, second):
         code, told, err = await ended(process)
         assert (code, told["state"]) == (0, "completed"), err
-    assert world.persona.pages() == world.expected("one", "two")
+    assert world.persona.pages() == expected(world.sites, "one", "two")
 
 
 async def test_a_host_that_dies_while_it_delivers_is_taken_over_and_no_page_is_lost_or_twice(world):
@@ -152,4 +154,4 @@ async def test_a_host_that_dies_while_it_delivers_is_taken_over_and_no_page_is_l
     code, told, err = await ended(world.sync(world.b, "one"))
     assert (code, told["state"]) == (0, "completed"), err
     assert told["sources"][0]["verified"] == PAGES + 1
-    assert world.persona.pages() == world.expected("one")
+    assert world.persona.pages() == expected(world.sites, "one")
