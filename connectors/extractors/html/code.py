@@ -28,9 +28,12 @@ _DROP = frozenset({"button", "script", "style", "svg", "template"})
 
 def _named(node: LexborNode) -> str:
     attributes = node.attributes
-    for key in ("data-lang", "data-language", "lang-code"):
+    for key in ("data-lang", "data-language", "lang-code", "language"):
         if attributes.get(key):
             return attributes[key] or ""
+    brush = attributes.get("data-syntaxhighlighter-params")
+    if brush and (found := _LANGUAGE.search(brush)):
+        return found.group(1)
     classes = attributes.get("class") or ""
     for found in _LANGUAGE.findall(classes):
         if found.lower() not in _NOT_A_LANGUAGE:

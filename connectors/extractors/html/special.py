@@ -29,13 +29,17 @@ KINDS: tuple[tuple[str, str], ...] = (
             ".admonition, .admonitionblock, .theme-admonition, .custom-block, .alert[role=alert], .alert-info, .alert-warning, "
             ".alert-danger, .alert-success, .markdown-alert, .starlight-aside, .callout, .nextra-callout, .hint, "
             "div.note, div.warning, div.tip, div.caution, div.important, div.seealso, blockquote.note, aside.note, "
-            ".confluence-information-macro, .panel-info, .notecard, .docutils.note, .md-callout"
+            ".confluence-information-macro, .ak-editor-panel, .panel-info, .notecard, .docutils.note, .md-callout, .intercom-interblocks-callout, "
+            "section.callout-blue, section.callout-green, section.callout-yellow, section.callout-red, [data-callout-type]"
         ),
     ),
     (
         "tabs",
         ".tabbed-set, .sd-tab-set, .vp-code-group, starlight-tabs, .tabs-container, .sphinx-tabs, .tab-set, .tabset, .tabpanel",
     ),
+    ("task", "li input[type=checkbox][disabled], .task-list-item input[type=checkbox]"),
+    ("tablist", "[role=tablist]"),
+    ("panel", "[role=tabpanel]"),
     ("heading", "[role=heading]"),
     ("title", "div.headertitle > div.title, main > .header > .title, body > .header > .title"),
     (
@@ -44,11 +48,11 @@ KINDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "noteref",
-        "a.footnote-reference, a.footnote-ref, a.footnoteref, a[role=doc-noteref], a[data-footnote-ref], a.footnote[href^='#']",
+        "a.footnote-reference, a.footnote-ref, a.footnoteref, a[role=doc-noteref], a[data-footnote-ref], a.footnote[href^='#'], sup.reference > a",
     ),
     (
         "note",
-        "aside.footnote, dl.footnote, .footnotes li, .footnote-definition, section[role=doc-endnotes] li, div.footnote, table.footnote",
+        "aside.footnote, dl.footnote, .footnotes li, [data-footnotes] li, ol.references > li, .footnote-definition, section[role=doc-endnotes] li, div.footnote, table.footnote",
     ),
     (
         "math",
@@ -202,8 +206,14 @@ def admonition(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     label = writer.line(title).strip("* ") if title is not None and heading else ""
     if title is not None and heading:
         writer.hide(title)
-    blocks = writer.blocks(node)
+    cell = node.css_first("td.content")
+    blocks = writer.blocks(node if cell is None else cell)
     if not blocks and not label:
+        return True
+    if cell is not None and (label := label or _label(node)) and not any(map(_OPENS.match, blocks)):
+        # AsciiDoc's boxes are tables of two cells, and stay that.
+        text = " ".join(" ".join(blocks).split()).replace("|", "\\|")
+        flow.add(f"| **{label}** | {text} |\n| --- | --- |")
         return True
     if title is None:
         label = _label(node)
@@ -221,13 +231,26 @@ def admonition(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 
 
 def _labels_and_panels(node: LexborNode) -> tuple[list[LexborNode], list[LexborNode]]:
-    labels = node.css(".tabbed-labels > label, .tabs > label, [role=tab]")
-    panels = node.css(".tabbed-block, [role=tabpanel], .blocks > div")
+    panels = _own(node.css(".tabbed-block, [role=tabpanel], .blocks > div"), [])
+    labels = _own(node.css(".tabbed-labels > label, .tabs > label, [role=tab]"), panels)
     if labels and len(labels) == len(panels):
         return labels, panels
     own = [child for child in node.iter() if child.tag == "label"]
     contents = [child for child in node.iter() if "content" in (child.attributes.get("class") or "")]
     return (own, contents) if own and len(own) == len(contents) else ([], [])
+
+
+def _own(nodes: list[LexborNode], panels: list[LexborNode]) -> list[LexborNode]:
+    """Return the nodes that stand in no panel: those inside belong to tabs within tabs."""
+    within = {panel.mem_id for panel in panels or nodes}
+    out = []
+    for node in nodes:
+        above = node.parent
+        while above is not None and above.mem_id not in within:
+            above = above.parent
+        if above is None:
+            out.append(node)
+    return out
 
 
 def tabs(writer: Writer, node: LexborNode, flow: Flow) -> bool:
@@ -243,6 +266,44 @@ def tabs(writer: Writer, node: LexborNode, flow: Flow) -> bool:
             flow.blocks.extend(blocks)
     flow.flush()
     return True
+
+
+def task(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """The box of a task in a list: done or open."""
+    writer.raw("[x] " if "checked" in node.attributes else "[ ] ", flow)
+    return True
+
+
+def tab_list(_writer: Writer, node: LexborNode, _flow: Flow) -> bool:
+    """The handles of tabs: left out where they name the panels that they open, which then bear their names."""
+    return node.css_first("[role=tab][aria-controls], [role=tab][id]") is not None
+
+
+def tab_panel(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """What one tab shows, under the tab's label in bold, wherever the two stand."""
+    blocks = writer.blocks(node)
+    tab = _tab_of(node)
+    if tab is not None and blocks:
+        name = writer.line(tab)
+        flow.add(f"**{name}**" if name else "")
+    flow.flush()
+    flow.blocks.extend(blocks)
+    return True
+
+
+def _tab_of(panel: LexborNode) -> LexborNode | None:
+    attributes = panel.attributes
+    by, own = attributes.get("aria-labelledby") or "", attributes.get("id") or ""
+    around = panel.parent
+    for _ in range(3):
+        if around is None:
+            break
+        for tab in around.css("[role=tab]"):
+            named = tab.attributes
+            if (by and named.get("id") == by) or (own and named.get("aria-controls") == own):
+                return tab
+        around = around.parent
+    return None
 
 
 def role_heading(writer: Writer, node: LexborNode, flow: Flow) -> bool:
@@ -276,7 +337,7 @@ def note_reference(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 def note(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """A footnote."""
     label = node.css_first(
-        ".label, dt, .footnote-definition-label, .fn-label, a.para > sup, a[href^='#'] > sup.simpara"
+        ".label:not(col), dt, .footnote-definition-label, .fn-label, a.para > sup, a[href^='#'] > sup.simpara"
     )
     name = re.sub(r"[^\w.-]", "", label.text() or "") if label is not None else ""
     if not name:
@@ -316,7 +377,9 @@ def formula(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     elif picture is not None:
         text = picture.attributes.get("alt") or ""
     else:
-        text = re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", node.text() or "")
+        text = node.text() or ""
+        found = _DELIMITED.search(text)  # numbers of equations and permalinks stand outside
+        text = found.group(1) if found else text
     if "MathJax_Preview" in (node.attributes.get("class") or "") or not text.strip():
         return True
     if block:
@@ -326,8 +389,7 @@ def formula(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     return True
 
 
-def _children(node: LexborNode) -> list[LexborNode]:
-    return list(node.iter())
+_DELIMITED = re.compile(r"\\[(\[](.*)\\[)\]]", re.DOTALL)
 
 
 def _presentation(node: LexborNode) -> str:
@@ -363,7 +425,10 @@ def mathml(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     return True
 
 
-_DECORATION = re.compile(r"^(?:logo|icon|image|img|photo|avatar|banner|spacer|pixel|arrow|bullet|\W*)$", re.IGNORECASE)
+_DECORATION = re.compile(
+    r"^(?:\[(?:note|tip|warning|caution|important)\]|logo|icon|image|img|photo|avatar|banner|spacer|pixel|arrow|bullet|\W*)$",
+    re.IGNORECASE,
+)
 
 
 def image(writer: Writer, node: LexborNode, flow: Flow) -> None:
@@ -406,7 +471,7 @@ def definitions(writer: Writer, node: LexborNode, flow: Flow) -> None:
         flow.blocks.extend(blocks)
 
 
-_OPENS = re.compile(r"[-#>|`] |\d+\. ")  # a block that stands at the beginning of a line or is none
+_OPENS = re.compile(r"[-#>|] |```|\d+\. ")  # a block that stands at the beginning of a line or is none
 
 
 def _grouped(rows: list[str], entries: list[tuple[str, list[str]]]) -> list[str]:
@@ -451,6 +516,9 @@ WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {
     "tabs": tabs,
     "heading": role_heading,
     "title": title,
+    "task": task,
+    "tablist": tab_list,
+    "panel": tab_panel,
     "plain": plain,
     "noteref": note_reference,
     "note": note,

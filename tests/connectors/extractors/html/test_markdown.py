@@ -141,6 +141,19 @@ def test_every_tab_is_there_under_its_label(markdown, html):
     assert markdown(f"<p>Install:</p>{html}") == "Install:\n\n**npm**\n\none\n\n**yarn**\n\ntwo"
 
 
+def test_tabs_in_a_tab_come_once(markdown):
+    inner = TABS[0].replace("npm", "rpm").replace("yarn", "deb")
+    outer = TABS[0].replace("<p>two</p>", inner)
+    assert markdown(outer) == "**npm**\n\none\n\n**yarn**\n\n**rpm**\n\none\n\n**deb**\n\ntwo"
+
+
+def test_tasks_say_whether_they_are_done(markdown):
+    found = markdown(
+        '<ul><li><input type="checkbox" checked disabled> a</li><li class=task-list-item><label><input type=checkbox></label> b</li></ul>'
+    )
+    assert found == "- [x] a\n- [ ] b"
+
+
 def test_footnotes_are_footnotes(markdown):
     found = markdown(
         '<p>Text<sup id="r1"><a class="footnote-ref" href="#fn:1">1</a></sup>.</p>'
@@ -265,3 +278,19 @@ def test_a_footnote_of_docbook_goes_by_its_number(markdown):
         '<div class="footnotes"><div id="ftn.idm3" class="footnote"><p><a href="#idm3" class="para"><sup class="para">[82] </sup></a>Note.</p></div></div>'
     )
     assert found == "Text[^82].\n\n[^82]: Note."
+
+
+def test_a_box_of_asciidoc_is_a_row_with_its_label_and_as_text_where_it_holds_code(markdown):
+    box = '<div class="admonitionblock note"><table><tr><td class="icon"><div class="title">Note</div></td><td class="content">{}</td></tr></table></div>'
+    assert markdown(box.format("Mind <b>it</b>.")) == "| **Note** | Mind **it**. |\n| --- | --- |"
+    assert markdown(box.format("<p>Run:</p><pre>a\nb</pre>")) == "**Note**\n\nRun:\n\n```\na\nb\n```"
+    icon = '<div class="admonitionblock tip"><table><tr><td class="icon"><i class="fa icon-tip"></i></td><td class="content">So.</td></tr></table></div>'
+    assert markdown(icon) == "| **Tip** | So. |\n| --- | --- |"
+
+
+def test_a_footnote_in_a_table_goes_by_its_label(markdown):
+    found = markdown(
+        '<p>Text <a class="footnote-reference" href="#alt" id="id1">[1]</a>.</p><table class="docutils footnote" id="alt"><colgroup><col class="label"><col></colgroup>'
+        '<tbody><tr><td class="label"><a class="fn-backref" href="#id1">[1]</a></td><td>Note.</td></tr></tbody></table>'
+    )
+    assert found == "Text [^1].\n\n[^1]: Note."
