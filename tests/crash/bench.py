@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 8
 _NOTICED_S = 0.1
+_SLOW_S = 0.03
 
 
 @dataclass
@@ -159,7 +160,7 @@ class Bench:
         self._number += 1
         self._errors.unlink(missing_ok=True)
         self._began = time.monotonic()
-        name = f"{self._name}{self._number}"
+        name = f"{self._name}_{self._number}"
         order = self.order_of(name) | {"method": case.method} | case.order
         if case.night == 1:
             self.server.reset(case.script)
@@ -245,18 +246,21 @@ class Bench:
         """Kill the process some moment after the API heard from it, then let it run to its end, and look."""
         order = await self.prepare(case)
         verdict = Verdict(case.name, "random")
+        self.server.slow_s = dice.choice([(0.0, _SLOW_S), (_SLOW_S, 0.0), (0.0, 0.0)])
         self.server.heard.clear()
         child = await self._house.zygote.start(order)
-        for _ in range(dice.randrange(1, 4)):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.server.heard.wait(), 1.0)
+        for _ in range(dice.choice((1, 1, 2, 3))):
+            hearing = asyncio.create_task(self.server.heard.wait())
+            await asyncio.wait({hearing, child.ended}, return_when=asyncio.FIRST_COMPLETED)
+            hearing.cancel()
             self.server.heard.clear()
-        await asyncio.sleep(dice.random() * 0.012)
+        await asyncio.sleep(dice.random() * _SLOW_S)
         if not child.ended.done():
             with suppress(ProcessLookupError):
                 os.kill(child.pid.result(), signal.SIGKILL)
         verdict.killed = verdict.hits = int(await child.ended == -signal.SIGKILL)
         verdict.open_batches = await self._house.store.open_batches(order["name"]) if verdict.killed else 0
+        self.server.slow_s = (0.0, 0.0)
         code = DONE
         for _ in range(MOST_RUNS):
             code = await self.do(order)

@@ -65,6 +65,7 @@ class Server:
         self.streams: set[str] = set()
         self.given: Counter[str] = Counter()
         self.heard = asyncio.Event()
+        self.slow_s = (0.0, 0.0)  # how long a post takes before it is applied, and after
         self._hidden: dict[str, float] = {}
         self._next = 0
         self._server: asyncio.Server | None = None
@@ -79,6 +80,7 @@ class Server:
     def reset(self, script: Script) -> None:
         """Begin anew, empty, on the same port."""
         self.script = script
+        self.slow_s = (0.0, 0.0)
         self.items.clear()
         self.calls.clear()
         self.given.clear()
@@ -165,7 +167,10 @@ class Server:
             writer.transport.abort()
             return False
         body = json.loads(await reader.readexactly(length)) if length else {}
+        before_s, after_s = self.slow_s if kind == "post" else (0, 0)
+        await asyncio.sleep(before_s)
         answer = self._answer(kind, method, path, body, fault)
+        await asyncio.sleep(after_s)
         going_on = await self._write(writer, *answer, fault=fault)
         if kind == "post" and table.get(number + 1) == "refuse":
             self.given["post refuse"] += 1

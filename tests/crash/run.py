@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import json
 import random
+import signal
 import sys
 import time
 from collections import defaultdict
@@ -46,7 +47,7 @@ class Proof:
         self.report = Report(asked or Asked())
         self.dice = random.Random(seed)
         self.house = House(self.report.asked.dialect)
-        self.benches = [Bench(self.house, f"w{number}x") for number in range(workers)]
+        self.benches = [Bench(self.house, f"w{number}") for number in range(workers)]
         self._until = time.monotonic() + minutes * 60
         self._stack = AsyncExitStack()
 
@@ -268,7 +269,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--ledger", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--json", type=Path)
-    report = asyncio.run(_main(parser.parse_args()))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # servers and folders go with us
+    report = asyncio.run(_main(options))
     print(json.dumps(report.figures(), indent=2))
     return 0 if report.proven else 1
 
