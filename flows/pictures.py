@@ -1,4 +1,4 @@
-"""The picture of a source's last nights: three rows of bars as an SVG that Prefect shows as an image artifact."""
+"""The picture of a source's last nights: three rows of bars, an SVG inside the report."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ def _days(days: Sequence[str], *, y: int) -> list[str]:
 
 
 def as_address(svg: str) -> str:
-    """Return the picture as an address that holds it: Prefect's image artifacts are shown by address."""
+    """Return the picture as an address that holds it; SVG between the words Prefect's Markdown takes apart."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

@@ -8,6 +8,8 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from flows.pictures import as_address, nights_svg
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
@@ -24,7 +26,6 @@ MOST_OF_A_NAME = 60
 BAR = 40
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>$])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
-_SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def key_of(kind: str, name: str) -> str:
@@ -69,8 +70,8 @@ def report(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) 
     title = escaped(str(summary["name"]))
     parts = [f"## {title}", _headline(summary), _approval(summary)]
     if "urls" in summary:
-        parts += [_totals(summary), _outcomes(summary["urls"], facts), _slowest(facts), _changes(summary, facts)]
-    parts += [_failures(facts), _batches(facts), _prompts(prompts)]
+        parts += [_totals(summary), _outcomes(summary["urls"], facts), _changes(summary, facts)]
+    parts += [_failures(facts), _batches(facts), _slowest(facts), _prompts(prompts)]
     parts += [_findings(summary, facts), _nights(facts), _next(summary)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -194,24 +195,12 @@ def _slowest(facts: Facts) -> str:
 
 
 def _nights(facts: Facts) -> str:
+    """Return the picture of the last nights; Prefect's Markdown shows a picture that stands in its own address."""
     if len(facts.nights) < 2:  # noqa: PLR2004 - one night is no history
         return ""
-    rows = []
-    for column in ("pages", "changes", "failures"):
-        values = [night[column] for night in facts.nights]
-        rows.append(f"| {column} | `{sparkline(values)}` | {values[-1]} | {max(values)} |")
     first, last = facts.nights[0]["day"], facts.nights[-1]["day"]
-    return (
-        f"### The last {len(facts.nights)} runs, {first} to {last}\n\n"
-        "The artifact `nights-…` of this run is their picture.\n\n"
-        "| | oldest to newest | last | most |\n|---|---|---|---|\n" + "\n".join(rows)
-    )
-
-
-def sparkline(values: Sequence[int]) -> str:
-    """Return a row of bars, one a value; zero is the lowest bar."""
-    top = max(values, default=0) or 1
-    return "".join(_SPARKS[round((len(_SPARKS) - 1) * value / top)] for value in values)
+    head = f"### The last {len(facts.nights)} runs, {first} to {last}"
+    return f"{head}\n\n![Pages, changes and failures by run]({as_address(nights_svg(facts.nights))})"
 
 
 def _approval(summary: Mapping[str, Any]) -> str:
@@ -275,11 +264,10 @@ async def update_progress(artifact: UUID | None, progress: Progress) -> None:
 
 
 async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> UUID:
-    """Create the report of one source, tables of its batches and failures, a picture; returns the report's id."""
-    from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact, acreate_table_artifact
+    """Create the report of one source, and tables of its batches and failures; returns the report's id."""
+    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 
     from flows.facts import with_tonight
-    from flows.pictures import as_address, nights_svg
 
     facts = with_tonight(facts, summary)
     name = str(summary["name"])
@@ -291,10 +279,6 @@ async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence
     if facts.failures:
         rows = [{"url": uri, "rule": rule, "why": detail} for uri, rule, detail in facts.failures]
         await acreate_table_artifact(table=_plain(rows), key=key_of("failures", name), description="What failed")
-    if len(facts.nights) > 1:
-        picture = as_address(nights_svg(facts.nights))
-        about = f"{name}: the last {len(facts.nights)} runs"[:200]
-        await acreate_image_artifact(image_url=picture, key=key_of("nights", name), description=about)
     return made
 
 

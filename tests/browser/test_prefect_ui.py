@@ -18,6 +18,7 @@ DEPLOYMENTS = {
     "import-website/import-website",
     "import-documents/import-documents",
     "sync-knowledge-base/nightly-sync",
+    "sync-source/sync-source",
     "retry-failed-batches/retry-failed-batches",
     "generate-prompts/generate-prompts",
     "review-data/review-data",
@@ -93,6 +94,7 @@ def test_every_other_deployment_runs(local_prefect, site, tmp_path):
     runs = {
         "import-documents/import-documents": {"source": {"documents": str(documents)}},
         "sync-knowledge-base/nightly-sync": {},
+        "sync-source/sync-source": {"name": "manual"},
         "retry-failed-batches/retry-failed-batches": {},
         "generate-prompts/generate-prompts": {"source": str(documents)},
         "review-data/review-data": {"source": str(documents)},

@@ -111,7 +111,18 @@ def test_the_history_is_drawn_when_there_is_one():
     nights = [{"day": f"2026-01-{day:02d}", "pages": 100, "changes": day, "failures": 0} for day in (1, 2, 3)]
     text = reports.report(summary(), Facts(nights=nights), prompts=[])
     assert "The last 3 runs" in text
-    assert reports.sparkline([0, 5, 10]) == "▁▅█"
+    assert "![Pages, changes and failures by run](data:image/svg+xml;base64," in text
+    assert "data:" not in reports.report(summary(), Facts(nights=nights[:1]), prompts=[])
+
+
+def test_what_changed_and_failed_is_read_before_what_was_slow():
+    facts = Facts(
+        pages=[("New", "https://docs.example.org/new", "new")],
+        failures=[("https://docs.example.org/gone", "http-404", "it answers 404")],
+        slowest=[("https://docs.example.org/slow", 2.0, "fetched")],
+    )
+    text = reports.report(summary(), facts, prompts=[])
+    assert text.index("### Added") < text.index("### What failed") < text.index("### Slowest to read")
 
 
 @pytest.mark.parametrize(
