@@ -35,7 +35,7 @@ from report import Asked, Report
 
 from connectors.ledger import lease
 
-STILL = 0.25  # of the settling time: who stood still for longer may have answered after it
+STILL_S = 0.3  # half the settling time: who stood still for longer may have applied after it what was sent before
 CONTROLS = {"settle_s": 1.6, "timeout_s": 1.2}
 JUMPS_S = (3600, -3600, 86400 * 30, -86400 * 30)
 
@@ -75,7 +75,7 @@ class Proof:
     async def judged(self, kind: str, again) -> Verdict:
         """Do a trial and count it; once more when it went wrong while the machine let nobody run."""
         verdict = await again()
-        if verdict.bad and verdict.stood_still_s > STILL * 0.6:
+        if verdict.bad and verdict.stood_still_s > STILL_S:
             self.report.again += 1
             print(f"AGAIN, the machine stood still: {verdict}", file=sys.stderr, flush=True)
             verdict = await again()
