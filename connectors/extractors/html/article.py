@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors.html import special
+from connectors.extractors.html.suspicion import speaks_to_machines
 from connectors.extractors.tidy import plain, split_blocks, squeezed
 
 if TYPE_CHECKING:
@@ -31,11 +32,17 @@ def _shingles(text: str) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)] if size else []
 
 
-def filtered(content: str, html: str, uri: str) -> str:
+def filtered(content: str, html: str, uri: str, *, believed_from: float = _BELIEVED) -> str:
     """Return an article's Markdown without the blocks that trafilatura does not take for the article's text.
 
     The structure stays ours: only whole blocks go, code never, a heading only with all that stands under it, and
     nothing when trafilatura found too little to be believed.
+
+    Args:
+        content: the Markdown.
+        html: what it was written from.
+        uri: the page's address.
+        believed_from: the share of ``content`` that trafilatura must have found.
     """
     if len(html) > _MAX_CHARS or len(content) < _SHORT:
         return content
@@ -49,7 +56,7 @@ def filtered(content: str, html: str, uri: str) -> str:
     shares = [sum(one in known[len(one)] for one in own) / len(own) if own else 0.0 for own in wanted]
     total = sum(map(len, wanted)) or 1
     believed = sum(share * len(own) for share, own in zip(shares, wanted, strict=True)) / total
-    if believed < _BELIEVED:
+    if believed < believed_from:
         return content
     kept = [share >= _KEPT or "```" in block for share, block in zip(shares, blocks, strict=True)]
     for place in range(len(blocks) - 1, -1, -1):
@@ -91,8 +98,19 @@ def _seen(text: str, document: Document) -> str:
     return "\n\n".join(block for block in split_blocks(text) if squeezed(plain(block)) not in hidden)
 
 
-def extract(document: Document, *, recall: bool = False) -> Found | None:
-    """Return what trafilatura finds; None when it finds nothing. Its own errors are no reason to lose a page."""
+def _shown_later(text: str, seen: str) -> str:
+    """Return all of a text most of which scripts show later, unless it speaks to others than readers."""
+    return text if len(seen) < len(text) / 2 and not speaks_to_machines(text) else seen
+
+
+def extract(document: Document, *, recall: bool = False, folded: bool = False) -> Found | None:
+    """Return what trafilatura finds; None when it finds nothing. Its own errors are no reason to lose a page.
+
+    Args:
+        document: the parsed page.
+        recall: take more for content.
+        folded: the page may hide most of its text until a reader unfolds it.
+    """
     if len(document.decoded.text) > _MAX_CHARS:
         return None
     trafilatura = _trafilatura()
@@ -107,4 +125,7 @@ def extract(document: Document, *, recall: bool = False) -> Found | None:
         )
     except Exception:  # noqa: BLE001 - whatever a hostile page does to it
         return None
-    return Found(markdown=_seen(text, document)) if text else None
+    if not text:
+        return None
+    seen = _seen(text, document)
+    return Found(markdown=_shown_later(text, seen) if folded else seen)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import tidy
-from connectors.extractors.html import article, generic, special
+from connectors.extractors.html import article, blocks, generic, judge, special
 from connectors.extractors.html.markdown import Writer
 from connectors.extractors.html.rules import SYSTEMS, System
 from connectors.extractors.html.tree import needs
@@ -28,6 +28,11 @@ _ENOUGH_CHARS = 200
 _LEAST_SHARE = 0.25
 _BESIDE = 0.35
 _REQUEST_CHARS = 600
+_FEW_WORDS = 100  # what was learned was learned from whole pages
+_SURE_ENOUGH = 0.6
+_SURE_OF_ARTICLE = 0.9
+_TECHNICAL = "pre, code, dt, kbd, samp, tt"
+_AGREES = (0.6, 1.4)
 _UNSEEN = "script, style, template, svg, select, textarea"
 _WORD = re.compile(r"[A-Za-z_][\w-]{3,}")
 _CHROME = (
@@ -117,12 +122,12 @@ def _possible_systems(names: frozenset[str]) -> list[tuple[System, list[tuple[st
 
 
 def _outermost(nodes: list[LexborNode]) -> list[LexborNode]:
-    """Return the nodes that stand in none of the others."""
-    ids = {node.mem_id for node in nodes}
+    """Return the nodes that stand in none of the others, once each."""
+    own = {node.mem_id: node for node in nodes}
     out = []
-    for node in nodes:
+    for node in own.values():
         parent = node.parent
-        while parent is not None and parent.mem_id not in ids:
+        while parent is not None and parent.mem_id not in own:
             parent = parent.parent
         if parent is None:
             out.append(node)
@@ -141,10 +146,10 @@ def _write(document: Document, nodes: list[LexborNode], drop: tuple[str, ...]) -
     for node in nodes:
         kinds.pop(node.mem_id, None)
     writer = Writer(kinds=kinds, resolve=document.resolve)
-    blocks: list[str] = []
+    written: list[str] = []
     for node in nodes:
-        blocks.extend(writer.blocks(node))
-    return "\n\n".join(blocks)
+        written.extend(writer.blocks(node))
+    return "\n\n".join(written)
 
 
 _TARGET = re.compile(r"\]\([^)\s]*\)")
@@ -159,6 +164,7 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
     visible = max(visible, 1)
     tried: list[Choice] = []
     best: Choice | None = None
+    believed = {"semantic", "generic", "article"} if about.article else {"semantic", "generic"}
     for candidate in _candidates(document, rules, about):
         kept = _chars(candidate.content)
         choice = replace(candidate, share=min(kept / visible, 1.0))
@@ -172,7 +178,7 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
                 best = choice  # a short page among much navigation
                 break
             best = choice if kept >= _ENOUGH_CHARS else best
-        elif choice.strategy in {"semantic", "generic"} and kept >= _ENOUGH_CHARS:
+        elif choice.strategy in believed and kept >= _ENOUGH_CHARS:
             best = choice if best is None or best.share < _BESIDE * choice.share else best
             break
     if best is None:
@@ -201,8 +207,49 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
     return node
 
 
-def _generic(document: Document, rules: CleaningRules, about: About) -> Choice:
-    kinds = special.kinds_of(document.tree, rules.remove)
+def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice | None:
+    """What the learned judge takes for content, block by block; None where it cannot be sure."""
+    found = blocks.read(document.body, kinds)
+    if found.parts[0].words < _FEW_WORDS:
+        return None
+    verdict = judge.verdict(found, about)
+    if verdict.sureness < _SURE_ENOUGH or True not in verdict.keep:
+        return None
+    home = judge.home(found, verdict.keep).node
+    dropped = judge.mark(found, verdict.keep, kinds)
+    content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(document.body))
+    if about.article and verdict.sureness < _SURE_OF_ARTICLE:
+        content = article.filtered(content, home.html or "", document.uri, believed_from=_LEAST_SHARE)
+    within = _semantic_ancestor(home)
+    inside = f" within {_name(within)}" if within is not None and within.mem_id != home.mem_id else ""
+    return Choice(
+        content=content,
+        strategy="generic" if within is None else "semantic",
+        why=f"the blocks judged to be content stand in {_name(home)}{inside} (F1 to be expected {verdict.sureness:.2f})",
+        weak=within is None,
+        report={"dropped": dropped[:20]},
+    )
+
+
+def _unknown(document: Document, kinds: dict[int, str], about: About) -> Choice:
+    """A page of no known system: what the judge keeps, else the part that holds most of the text."""
+    judged = _judged(document, dict(kinds), about)
+    if judged is None:
+        found = article.extract(document) if about.article else None
+        if found is not None and len(found.markdown) > _ENOUGH_CHARS:
+            return Choice(
+                content=found.markdown, strategy="article", why="an article whose blocks cannot be told apart"
+            )
+        return _generic(document, kinds, about)
+    if about.article or about.product or document.tree.first(_TECHNICAL) is None:
+        return judged
+    # Where both agree about a manual's page the whole part is better: every heading and entry of it counts.
+    part = _generic(document, kinds, about)
+    least, most = _AGREES
+    return part if least * _chars(part.content) <= _chars(judged.content) <= most * _chars(part.content) else judged
+
+
+def _generic(document: Document, kinds: dict[int, str], about: About) -> Choice:
     dropped = generic.chrome(document.body, kinds)
     measured = generic.Measured()
     measured.take(document.body, kinds)
@@ -228,7 +275,7 @@ def _generic(document: Document, rules: CleaningRules, about: About) -> Choice:
 
 def _product(document: Document, about: About) -> Choice | None:
     """A shop's page: what trafilatura takes for its text, and the product's own description where that lacks it."""
-    found = article.extract(document)
+    found = article.extract(document, folded=True)
     text = found.markdown if found else ""
     start = " ".join(about.body.split())[:80]
     if len(start) == 80 and start not in " ".join(text.split()):  # noqa: PLR2004 - a beginning that is long enough to prove
@@ -254,7 +301,7 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
                 break
     if about.product and (product := _product(document, about)):
         yield product
-    yield _generic(document, rules, about)
+    yield _unknown(document, special.kinds_of(document.tree, rules.remove), about)
     found = article.extract(document)
     if found:
         yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)

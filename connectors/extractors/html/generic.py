@@ -125,10 +125,18 @@ class Measured:
 
 def _named(node: LexborNode) -> str:
     attributes = node.attributes
-    classes = attributes.get("class") or ""
+    return _names(node.tag or "", attributes.get("class") or "", attributes.get("id") or "")
+
+
+def _names(tag: str, classes: str, ident: str) -> str:
     # A section's id is made from its heading: a chapter on sidebars is no sidebar.
-    made = node.tag in {"section", "h2", "h3", "h4"} or "section" in classes
-    return f"{classes} {'' if made else attributes.get('id') or ''}".replace("__", "-").replace("_", "-")
+    made = tag in {"section", "h2", "h3", "h4"} or "section" in classes
+    return f"{classes} {'' if made else ident}".replace("__", "-").replace("_", "-")
+
+
+def judged(tag: str, classes: str, ident: str) -> tuple[bool, bool]:
+    """Say whether an element's names are surely, or likely, those of chrome."""
+    return _judged(_names(tag, classes, ident))
 
 
 def _is_chrome(node: LexborNode, size: Measure | None) -> bool:

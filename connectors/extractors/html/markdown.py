@@ -21,7 +21,7 @@ class TooDeepError(Exception):
     """The tree is nested deeper than any page that a person wrote."""
 
 
-_DROP = frozenset({
+NEVER_WRITTEN = frozenset({
     "script", "style", "template", "noscript", "head", "link", "meta", "input", "select", "textarea", "canvas", "svg",
     "iframe", "embed", "audio", "video", "source", "track", "param", "map", "area", "dialog", "datalist", "progress",
     "meter", "frame", "frameset", "noframes", "title", "-comment", "!doctype", "hr", "wbr", "rp", "button", "nav",
@@ -293,7 +293,7 @@ def _in_style(style: int) -> Callable[[Writer, LexborNode, Flow], None]:
 
 
 _WRITERS: dict[str | None, Callable[[Writer, LexborNode, Flow], None]] = {
-    **dict.fromkeys(_DROP, Writer._leave_out),  # noqa: SLF001 - the table is part of the class
+    **dict.fromkeys(NEVER_WRITTEN, Writer._leave_out),  # noqa: SLF001 - the table is part of the class
     **dict.fromkeys(_BLOCK, Writer._block),  # noqa: SLF001
     **{tag: _in_style(style) for tag, style in _STYLES.items()},
     "a": Writer._anchor,  # noqa: SLF001

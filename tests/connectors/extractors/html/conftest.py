@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from connectors.extractors import html
+from connectors.extractors.html.metadata import About
 from connectors.models import CleaningRules, Resource
 
 URI = "http://site.example/docs/page.html"
@@ -26,3 +30,15 @@ def markdown(extract):
         return found.pages[0].content
 
     return run
+
+
+@pytest.fixture
+def about():
+    """Return what a page says about itself, as a page that says nothing but the fields given."""
+
+    def make(**fields: object) -> About:
+        values: dict[str, Any] = {field.name: "" for field in dataclasses.fields(About)}
+        values |= {"section": (), "article": False, "product": False, "kinds": frozenset(), **fields}
+        return About(**values)
+
+    return make

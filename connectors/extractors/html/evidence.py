@@ -1,0 +1,290 @@
+"""What speaks for and against each block of a page, as rows of numbers for `judge`."""
+
+# ruff: noqa: E501, RUF001 - tables of names are read by their rows; full stops are those of all scripts
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from connectors.extractors.html import generic
+from connectors.extractors.html.blocks import HEADINGS, names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from connectors.extractors.html.blocks import Block, Blocks, Part
+    from connectors.extractors.html.metadata import About
+
+_TAGS = ("p", "li", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "dt", "dd", "pre", "blockquote", "figcaption", "div", "summary", "section", "article", "header", "footer", "aside", "form", "caption", "address")  # fmt: skip
+_TAG = {tag: place for place, tag in enumerate(_TAGS)}
+_AROUND = ("aside", "header", "footer", "article", "main", "figure")
+_BIT = {tag: 1 << place for place, tag in enumerate(_AROUND)}
+_BITS = tuple(_BIT.values())
+_ENDS = re.compile(r"[.!?:。！？…\"”')]\W*$")
+# What short blocks of chrome, and of what stands beside an article, say: the first group that matches counts.
+_PHRASES = re.compile(
+    r"(©|\(c\)\s|all rights reserved|copyright|powered by|terms of (?:use|service)|privacy|cookie)"
+    r"|(subscribe|newsletter|sign ?up|log ?in|sign in|register|e-?mail address|download the app|notifications)"
+    r"|(^(?:share|tweet|facebook|twitter|linkedin|pinterest|email|print|whatsapp|reddit|copy link|like this|loading)\b|share (?:this|on|via)|follow us)"
+    r"|(disclaimer|advertis|sponsored|affiliate|promo)"
+    r"|(read (?:more|next|also)|related|you (?:may|might) (?:also )?(?:like|be interested)|recommended|more (?:from|stories|on|in)|see also|most (?:read|popular)|trending|popular|latest|recent (?:posts|articles)|previous|next (?:post|article)|up next|view all|see all|(?:show|load) more)"
+    r"|(learn more|comments?\b|repl(?:y|ies)\b|leave a|reviews?\b|likes?\b|votes?\b)"
+    r"|([$€£¥]\s?\d|\d\s?(?:usd|eur|€)|add to (?:cart|bag|basket|wishlist)|in stock|sku|shipping|quantity|buy now|checkout)"
+    r"|(\b(?:posted|published|updated|by|written|author|reviewed|photo|image|credit|source|tags?|filed under|categor(?:y|ies))\b[: ])"
+    r"|(\b(?:19|20)\d\d\b|\b\d+ (?:min|hours?|days?|months?|years?) (?:read|ago)|min read)"
+)
+_PHRASE_WORDS = 40
+_COMMON = frozenset(
+    "the of and to a in is it that for was on are with as be at this have from or had by but not what all were when we there can an your which their said if will each about how up out them then she many some so these would other into has more her two like him see time could no make than first been its who now people my made over did down only way find use may long little very after words called just where most know de la que el en y los del se las por un para con una su al es lo como der die und den von das mit im zu auf ist des dem nicht ein eine als auch le les et une du est dans qui pas sur au il ne ce e o da do os na um uma com não".split()  # noqa: SIM905 - a list of words is read as words
+)
+_LONG_WORDS = 15
+_WORD = re.compile(r"\w+")
+
+
+class _Around(NamedTuple):
+    """What the elements around a block say together."""
+
+    total: float
+    least: float
+    most: float
+    bits: int
+    twins: int
+    twin_words: int
+    sure: int
+    likely: int
+
+
+class _Own(NamedTuple):
+    """What a block's own text says."""
+
+    words: int
+    linked: float
+    ends: float
+    tag: int
+    common: float
+    phrase: int
+
+
+def _own(block: Block) -> _Own:
+    text, count = block.text, block.words
+    lower = text.lower()
+    found = _PHRASES.search(lower) if count < _PHRASE_WORDS else None
+    return _Own(
+        count,
+        block.linked / count,
+        1.0 if _ENDS.search(text, max(len(text) - 8, 0)) else 0.0,
+        _TAG.get(block.part.tag, len(_TAGS)),
+        sum(map(_COMMON.__contains__, lower.split())) / count,
+        (found.lastindex or 0) if found else 0,
+    )
+
+
+def _around(part: Part, outer: _Around | None, weights: Mapping[str, float]) -> _Around:
+    own = [weights[name] for name in names(part.named) if name in weights] if part.named else []
+    bit = _BIT.get(part.tag, 0)
+    if outer is None:
+        return _Around(sum(own), min(own, default=0.0), max(own, default=0.0), bit, 0, 0, 0, 0)
+    sure, likely = generic.judged(part.tag, part.classes, part.ident) if part.named else (False, False)
+    more = part.twins > 2 and part.twin_words > outer.twin_words  # noqa: PLR2004 - two of a kind are no list
+    return _Around(
+        outer.total + sum(own),
+        min(outer.least, *own) if own else outer.least,
+        max(outer.most, *own) if own else outer.most,
+        outer.bits | bit,
+        part.twins if more else outer.twins,
+        part.twin_words if more else outer.twin_words,
+        outer.sure + sure,
+        outer.likely + likely,
+    )
+
+
+def _anchor(found: Blocks, title: frozenset[str]) -> int:
+    """Return the place of the heading that is the page's title, else of its first h1; -1 without any."""
+    first = -1
+    for place, block in enumerate(found.blocks):
+        tag = block.part.tag
+        if tag not in HEADINGS:
+            continue
+        if first < 0 and tag == "h1":
+            first = place
+        if title and block.words < _PHRASE_WORDS:
+            shared = sum(word in title for word in block.text.lower().split())
+            if shared >= 0.6 * block.words and shared >= 0.5 * len(title):
+                return place
+    return first
+
+
+def _dominant(found: Blocks) -> Part:
+    """Return the deepest part that holds most of the prose."""
+    part = found.parts[0]
+    for inner in found.parts[1:]:
+        if inner.up is part and inner.prose > 0.6 * part.prose and inner.prose:  # noqa: SIM102
+            if inner.tag not in {"p", "li", "td", "pre"}:
+                part = inner
+    return part
+
+
+_NOTHING = _Own(0, 0.0, 0.0, -1, 0.0, 0)
+
+
+class _Page:
+    """What is the same for all blocks of a page, and for all blocks of one element."""
+
+    def __init__(self, found: Blocks, about: About, weights: Mapping[str, float], own: list[_Own]) -> None:
+        self.around: dict[int, _Around] = {}
+        for part in found.parts:
+            self.around[id(part)] = _around(part, None if part.up is None else self.around[id(part.up)], weights)
+        body = found.parts[0]
+        self.total = max(body.words, 1)
+        self.anchor = _anchor(found, frozenset(_WORD.findall(about.title.lower())))
+        self.main = _dominant(found)
+        self._above: dict[int, list[float]] = {}
+        long_words = sum(one.words for one in own if one.words >= _LONG_WORDS and one.linked < 0.4)  # noqa: PLR2004
+        self.columns: list[float] = [
+            self.main.words / self.total,
+            float(about.article),
+            float(about.product),
+            math.log1p(self.total),
+            body.linked / self.total,
+            math.log1p(len(found.blocks)),
+            long_words / self.total,
+            float(bool(about.body)),
+        ]
+
+    def above(self, part: Part) -> list[float]:
+        """Return what the elements around ``part`` say: the three next ones, and the largest below half of the page."""
+        known = self._above.get(id(part))
+        if known is None:
+            up2 = part.up or part
+            up3 = up2.up or up2
+            big = part
+            while big.up is not None and big.up.words < self.total / 2:
+                big = big.up
+            words = big.words or 1
+            known = self._above[id(part)] = [
+                part.words, part.words / self.total, part.prose / (part.words or 1),
+                up2.words / self.total, up2.prose / (up2.words or 1),
+                up3.words, up3.words / self.total, up3.prose / (up3.words or 1),
+                words / self.total, big.linked / words, big.prose / words, big.headings, big.last - big.first,
+                self.around[id(big)].total, part.twins,
+            ]  # fmt: skip
+        return known
+
+    def names_near(self, part: Part, up: Part) -> float:
+        return self.around[id(part)].total - self.around[id(up.up or up)].total
+
+
+def rows(found: Blocks, about: About, weights: Mapping[str, float]) -> list[list[float]]:
+    """Return for each block its row of evidence; `NAMES` says what each column is.
+
+    Args:
+        found: the page's blocks.
+        about: what the page says about itself.
+        weights: what the words of classes and ids speak for (above 0) and against.
+    """
+    blocks = found.blocks
+    own = [_own(block) for block in blocks]
+    page = _Page(found, about, weights, own)
+    many, total, anchor, main = len(blocks), page.total, page.anchor, page.main
+    seen: dict[str, int] = {}
+    for block in blocks:
+        seen[block.text] = seen.get(block.text, 0) + 1
+    out: list[list[float]] = []
+    before = level = since = phrase = 0
+    previous = _NOTHING
+    for place, block in enumerate(blocks):
+        part, one = block.part, own[place]
+        up = part.up or part
+        wide = page.around[id(part)]
+        following = own[place + 1] if place + 1 < many else _NOTHING
+        if part.tag in HEADINGS:
+            level, since, phrase = int(part.tag[1]), 0, one.phrase
+        else:
+            since += 1
+        out.append([
+            *one,
+            place / many, before / total, place, place - anchor if anchor >= 0 else -999.0, part.depth,
+            wide.total, wide.least, wide.most, page.names_near(part, up), wide.sure, wide.likely,
+            *(1.0 if wide.bits & bit else 0.0 for bit in _BITS),
+            wide.twins, wide.twin_words / total, part.twins,
+            *page.above(up),
+            previous.linked, previous.tag, following.words, following.tag,
+            seen[block.text], level, since, phrase,
+            main.first <= place < main.last, max(main.first - place, place - main.last + 1, 0),
+            *page.columns,
+        ])  # fmt: skip
+        before += one.words
+        previous = one
+    return out
+
+
+NAMES = (
+    *_Own._fields,
+    "place", "before", "number", "from title", "depth",
+    "names", "names least", "names most", "names near", "chrome", "perhaps chrome",
+    *(f"in {tag}" for tag in _AROUND),
+    "repeated", "repeated words", "twins",
+    "up words", "up share", "up prose", "up2 share", "up2 prose", "up3 words", "up3 share", "up3 prose",
+    "large share", "large linked", "large prose", "large headings", "large blocks", "large names", "up twins",
+    "linked before", "tag before", "words after", "tag after",
+    "seen", "level", "since heading", "heading phrase",
+    "in main part", "from main",
+    "main share", "article", "product", "words of page", "linked of page", "blocks of page", "long of page", "body said",
+)  # fmt: skip
+_TAKEN_OVER = (
+    "words", "linked", "ends", "tag", "place", "from title", "seen", "level", "since heading", "in main part", "from main",
+    "article", "words of page", "long of page", "repeated words", "up prose",
+)  # fmt: skip
+_COLUMNS = tuple(NAMES.index(name) for name in _TAKEN_OVER)
+_STEPS = (-4, -3, -2, -1, 1, 2, 3, 4)
+LEAST_CHANCE = 0.02
+"""Blocks with less are not looked at again."""
+
+
+def again(found: Blocks, first: list[list[float]], chances: list[float], hoped: float) -> dict[int, list[float]]:
+    """Return for each block with a chance its second row of evidence: what was thought of the blocks around it.
+
+    Args:
+        found: the page's blocks.
+        first: their first rows.
+        chances: what was made of these.
+        hoped: the F1 to be expected of a choice by these chances.
+    """
+    blocks = found.blocks
+    right, every = [0.0], [0]
+    for block, chance in zip(blocks, chances, strict=True):
+        right.append(right[-1] + chance * block.words)
+        every.append(every[-1] + block.words)
+
+    def mean(part: Part) -> float:
+        words = every[part.last] - every[part.first]
+        return (right[part.last] - right[part.first]) / words if words else 0.0
+
+    page = [max(chances, default=0.0), hoped, mean(found.parts[0])]
+    above: dict[int, list[float]] = {}
+    padded = [-1.0] * 4 + chances + [-1.0] * 4
+    out: dict[int, list[float]] = {}
+    for place, chance in enumerate(chances):
+        if chance < LEAST_CHANCE:
+            continue
+        up = blocks[place].part.up or blocks[place].part
+        means = above.get(id(up))
+        if means is None:
+            up2 = up.up or up
+            means = above[id(up)] = [mean(up), mean(up2), mean(up2.up or up2)]
+        row = first[place]
+        out[place] = [
+            chance,
+            *(padded[place + 4 + step] for step in _STEPS),
+            *means,
+            *page,
+            *(row[column] for column in _COLUMNS),
+        ]
+    return out
+
+
+NAMES_AGAIN = (
+    "chance", *(f"chance {step}" for step in _STEPS), "up chance", "up2 chance", "up3 chance", "highest", "hoped", "mean chance", *_TAKEN_OVER,
+)  # fmt: skip

@@ -1,0 +1,198 @@
+"""Which blocks of a page are its content: trees learned from pages that people marked, and the choice they lead to."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from connectors.extractors.html import evidence, special
+from connectors.extractors.html.blocks import HEADINGS
+
+if TYPE_CHECKING:
+    from connectors.extractors.html.blocks import Blocks, Part
+    from connectors.extractors.html.metadata import About
+
+_CERTAIN = 4.5
+_SURE_AFTER = 20
+_KEEP_HEADING = 0.2
+_BETWEEN = 0.1
+_STRICTER = 0.12  # what is doubtful beside an article is seldom part of it
+_STRICTEST = 0.8
+_WORTH_TELLING = 3  # words
+_ROWS = frozenset({"tr", "td", "th", "tbody", "thead", "tfoot", "caption", "p", "ul", "ol", "li", "pre"})
+
+Node = float | tuple[int, float, Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """What was learned: what the words of classes and ids speak for, and trees over the columns of `evidence`.
+
+    Attributes:
+        trees: over the rows of `evidence.rows`.
+        again: over those of `evidence.again`.
+    """
+
+    names: dict[str, float]
+    trees: tuple[Node, ...]
+    again: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which blocks are content, and how sure that is.
+
+    Attributes:
+        keep: one answer a block.
+        sureness: the F1 to be expected of that choice, 0.0 to 1.0.
+    """
+
+    keep: list[bool]
+    sureness: float
+
+
+@lru_cache(maxsize=1)
+def model() -> Model:
+    """Return what `tests/benchmarks/cleaning/train.py` learned."""
+    data = json.loads(resources.files(__package__).joinpath("weights.json").read_text("utf-8"))
+
+    def read(names: tuple[str, ...], trees: list[Any]) -> tuple[Node, ...]:
+        place = {name: number for number, name in enumerate(names)}
+
+        def node(value: Any) -> Node:
+            if isinstance(value, list):
+                return place[value[0]], float(value[1]), node(value[2]), node(value[3])
+            return float(value)
+
+        return tuple(map(node, trees))
+
+    return Model(
+        names=data["names"],
+        trees=read(evidence.NAMES, data["trees"]),
+        again=read(evidence.NAMES_AGAIN, data["again"]),
+    )
+
+
+def chance(row: list[float], trees: tuple[Node, ...]) -> float:
+    """Return how likely a block with this evidence is content."""
+    total = 0.0
+    for number, tree in enumerate(trees):
+        node = tree
+        while type(node) is tuple:
+            node = node[2] if row[node[0]] <= node[1] else node[3]
+        total += node  # type: ignore[operator]
+        if number == _SURE_AFTER and total < -_CERTAIN:
+            break
+    return 1.0 / (1.0 + math.exp(-total))
+
+
+def verdict(found: Blocks, about: About) -> Verdict:
+    """Return which blocks to keep: those that make the expected F1 of the choice largest."""
+    learned = model()
+    words = [block.words for block in found.blocks]
+    rows = evidence.rows(found, about, learned.names)
+    chances = [chance(row, learned.trees) for row in rows]
+    _, hoped = best_threshold(chances, words)
+    for place, row in evidence.again(found, rows, chances, hoped).items():
+        chances[place] = chance(row, learned.again)
+    threshold, sureness = best_threshold(chances, words)
+    if about.article:
+        threshold = max(threshold, min(threshold + _STRICTER, _STRICTEST))
+    keep = [one >= threshold for one in chances]
+    _whole_tables(found, chances, keep, threshold)
+    _mended(found, chances, keep)
+    return Verdict(keep=keep, sureness=sureness)
+
+
+def best_threshold(chances: list[float], words: list[int]) -> tuple[float, float]:
+    """Return the least chance that is worth keeping, and the F1 that the choice may expect."""
+    hoped = sum(chance * count for chance, count in zip(chances, words, strict=True))
+    right = taken = 0.0
+    threshold, best = 1.0, 0.0
+    for chance, count in sorted(zip(chances, words, strict=True), reverse=True):
+        right += chance * count
+        taken += count
+        if (expected := 2 * right / (taken + hoped)) >= best:
+            threshold, best = chance, expected
+    return threshold, best
+
+
+def mark(found: Blocks, keep: list[bool], kinds: dict[int, str]) -> list[str]:
+    """Mark in ``kinds`` the outermost elements without a kept block as dropped; return the names of the larger ones."""
+    kept_before = [0]
+    for one in keep:
+        kept_before.append(kept_before[-1] + one)
+    first = keep.index(True) if True in keep else len(keep)
+    last = len(keep) - 1 - keep[::-1].index(True) if True in keep else -1
+    gone: set[int] = set()
+    dropped: list[str] = []
+    for part in found.parts:
+        if part.up is not None and id(part.up) in gone:
+            gone.add(id(part))
+            continue
+        if part.first == part.last:
+            stays = first < part.first <= last  # it has no text: a picture between kept text stays
+        else:
+            stays = kept_before[part.last] > kept_before[part.first]
+        if not stays:
+            gone.add(id(part))
+            kinds[part.node.mem_id] = special.DROP
+            if part.words >= _WORTH_TELLING:
+                dropped.append(f"{part.tag} {part.named[:40]}".strip())
+    return dropped
+
+
+def home(found: Blocks, keep: list[bool]) -> Part:
+    """Return the deepest element that holds all kept blocks."""
+    part = found.parts[0]
+    first = keep.index(True)
+    last = len(keep) - keep[::-1].index(True)
+    for inner in found.parts:
+        if inner.up is part and inner.first <= first and inner.last >= last:
+            part = inner
+    return part
+
+
+def _whole_tables(found: Blocks, chances: list[float], keep: list[bool], threshold: float) -> None:
+    """A table of data is kept or dropped as one: half of its rows say something else."""
+    for part in found.parts:
+        if part.tag != "table" or part.last - part.first < 2 or not _holds_rows_alone(found, part):  # noqa: PLR2004 - one cell is no table
+            continue
+        inside = range(part.first, part.last)
+        mean = sum(chances[place] * found.blocks[place].words for place in inside) / max(part.words, 1)
+        for place in inside:
+            keep[place] = mean >= threshold
+
+
+def _holds_rows_alone(found: Blocks, table: Part) -> bool:
+    for place in range(table.first, table.last):
+        part: Part | None = found.blocks[place].part
+        while part is not None and part is not table:
+            if part.tag not in _ROWS:
+                return False
+            part = part.up
+    return True
+
+
+def _mended(found: Blocks, chances: list[float], keep: list[bool]) -> None:
+    """Keep headings of kept text and code between kept text; drop headings under which nothing is kept."""
+    blocks = found.blocks
+    under = [False] * 7  # by level: whether text is kept before the next heading of that level or above
+    after = False
+    for place in range(len(blocks) - 1, -1, -1):
+        tag = blocks[place].part.tag
+        if tag in HEADINGS:
+            level = int(tag[1])
+            if level > 1:
+                keep[place] = under[level] and (keep[place] or chances[place] >= _KEEP_HEADING)
+            under[level:] = [False] * (7 - level)
+        else:
+            if tag == "pre" and not keep[place]:
+                keep[place] = chances[place] >= _BETWEEN and (after or (place > 0 and keep[place - 1]))
+            if keep[place]:
+                under = [True] * 7
+        after = keep[place]

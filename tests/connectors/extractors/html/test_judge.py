@@ -1,0 +1,107 @@
+# ruff: noqa: E501 - pages are read by their lines
+from __future__ import annotations
+
+import pytest
+from selectolax.lexbor import LexborHTMLParser
+
+from connectors.extractors.html import blocks, evidence, judge
+
+SENTENCE = "The committee said on Monday that the bridge would be closed for repairs until the spring, and that buses would run instead."
+TEASERS = "".join(
+    f'<div class="card"><a href="/n{n}"><img src="x.png">Another story {n} that nobody asked for</a></div>'
+    for n in range(9)
+)
+ARTICLE = (
+    "<title>Bridge closed for repairs - The Paper</title><meta property='og:type' content='article'>"
+    "<header class='site-header'><a href=/>The Paper</a><ul><li><a href=/a>News</a><li><a href=/b>Sport</a></ul></header>"
+    "<div class='page'><div class='story-body'><h1>Bridge closed for repairs</h1>"
+    + "".join(f"<p>{n}. {SENTENCE}</p>" for n in range(8))
+    + f"<h2>What comes next</h2><p>{SENTENCE}</p><pre>timetable\n\n  07:10</pre><p>{SENTENCE}</p></div>"
+    f"<div class='sidebar'><h3>Most read</h3>{TEASERS}</div></div>"
+    "<footer class='footer'><p>© 2024 The Paper. All rights reserved. <a href=/p>Privacy policy</a></p></footer>"
+)
+
+
+def read(page: str, kinds: dict[int, str] | None = None) -> tuple[LexborHTMLParser, blocks.Blocks]:
+    parser = LexborHTMLParser(page)
+    assert parser.body is not None
+    return parser, blocks.read(parser.body, kinds or {})
+
+
+def test_a_run_of_text_ends_where_a_block_begins_and_not_at_a_link():
+    _, found = read("<div>One <a href=x>two</a> three<p>four</p>five</div>")
+    assert [(block.text, block.part.tag, block.linked) for block in found.blocks] == [
+        ("One two three", "div", 1),
+        ("four", "p", 0),
+        ("five", "div", 0),
+    ]
+
+
+def test_what_is_never_written_is_no_block():
+    _, found = read("<nav>menu</nav><script>x()</script><button>Buy</button><p>text</p>")
+    assert [block.text for block in found.blocks] == ["text"]
+
+
+def test_a_dropped_element_is_no_block():
+    parser, _ = read("<p>gone</p><p>stays</p>")
+    gone = parser.css_first("p")
+    assert gone is not None
+    found = blocks.read(parser.body, {gone.mem_id: "drop"})  # type: ignore[arg-type]
+    assert [block.text for block in found.blocks] == ["stays"]
+
+
+def test_siblings_that_look_the_same_know_how_many_they_are():
+    _, found = read("<ul><li class=a>x y</li><li class=a>z</li><li class=b>w</li></ul>")
+    assert [(part.twins, part.twin_words, part.place) for part in found.parts if part.tag == "li"] == [
+        (2, 3, 0),
+        (2, 3, 1),
+        (1, 0, 0),
+    ]
+
+
+def test_every_row_has_a_number_for_every_name(about):
+    _, found = read(ARTICLE)
+    rows = evidence.rows(found, about(article=True), judge.model().names)
+    assert {len(row) for row in rows} == {len(evidence.NAMES)}
+    again = evidence.again(found, rows, [0.5] * len(rows), 0.5)
+    assert {len(row) for row in again.values()} == {len(evidence.NAMES_AGAIN)}
+
+
+def test_an_article_keeps_its_text_and_loses_what_stands_beside_it(extract):
+    page = extract(ARTICLE).pages[0]
+    assert page.content.count("The committee said") == 10
+    assert "## What comes next" in page.content
+    assert "```\ntimetable\n\n  07:10\n```" in page.content
+    assert "Another story" not in page.content
+    assert "All rights reserved" not in page.content
+
+
+def test_the_report_says_what_the_judge_dropped_and_how_sure_it_is(extract):
+    report = extract(ARTICLE).report
+    assert any("sidebar" in name for name in report["dropped"])
+    assert "F1 to be expected" in report["why"]
+
+
+def test_all_posts_of_a_thread_in_an_unknown_forum_are_kept(extract):
+    posts = "".join(
+        f'<div class="comment-row"><div class="who"><a href="/u{n}">user{n}</a></div><div class="text"><p>Answer {n}: {SENTENCE}</p></div></div>'
+        for n in range(12)
+    )
+    content = extract(f"<title>Bridge? - Forum</title><div class=thread><h1>Bridge?</h1>{posts}</div>").pages[0].content
+    assert [n for n in range(12) if f"Answer {n}:" not in content] == []
+
+
+@pytest.mark.parametrize(
+    ("chances", "words", "least"),
+    [([0.9, 0.1], [10, 10], 0.9), ([0.6, 0.5], [10, 10], 0.5), ([0.2, 0.15], [10, 10], 0.15)],
+)
+def test_a_block_is_kept_while_it_raises_the_expected_f1(chances, words, least):
+    assert judge.best_threshold(chances, words)[0] == least
+
+
+def test_a_table_of_data_is_kept_or_dropped_as_one(extract):
+    rows = "".join(f"<tr><td>{n}:00</td><td>Line {n}</td><td>{'on time' if n % 2 else ''}</td></tr>" for n in range(12))
+    content = (
+        extract(ARTICLE.replace("<h2>", f"<table><tr><th>When<th>What<th>How</tr>{rows}</table><h2>")).pages[0].content
+    )
+    assert content.count("| Line ") in {0, 12}
