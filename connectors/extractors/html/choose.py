@@ -35,6 +35,7 @@ _TECHNICAL = "pre, code, dt, kbd, samp, tt"
 _AGREES = (0.6, 1.4)
 _UNSEEN = "script, style, template, svg, select, textarea"
 _WORD = re.compile(r"[A-Za-z_][\w-]{3,}")
+_QUOTED = re.compile(r"'([^']*)'")
 _CHROME = (
     "body > header", "body > footer", "body > nav", "nav", "[role=navigation]", "[role=banner]", "[role=contentinfo]", "[role=search]",
     "[role=complementary]", "#header nav", "#footer", ".site-header", ".site-footer", ".sidebar", "#sidebar", ".cookie-banner", "#cookie-banner",
@@ -75,14 +76,15 @@ def _letters(node: LexborNode) -> int:
 
 def _marks(detect: str) -> list[tuple[str, frozenset[str], str]]:
     """Return a selector list's alternatives, each with the names that it needs and, where no class or id is among
-    them, a word that must stand in the page's source.
+    them, a word (of a value, if it asks for one) that must stand in the page's source.
     """  # noqa: D205 - one sentence
     out = []
     for selector, needed in needs(detect)[0]:
         words = _WORD.findall(selector)
         if words:
             named = any(name[0] in ".#" for name in needed)
-            out.append((selector, needed, "" if named else max(words, key=len)))
+            values = _WORD.findall(" ".join(_QUOTED.findall(selector)))
+            out.append((selector, needed, "" if named else max(values or words, key=len)))
     return out
 
 

@@ -224,14 +224,22 @@ def _joined(runs: list[Run]) -> str:
     return "".join(parts)
 
 
+def _written(runs: list[Run]) -> str:
+    if len(runs) == 1:
+        text, style, link = runs[0]
+        if not style and not link and text != BREAK:  # most paragraphs, headings and cells
+            return escape(" ".join(text.split()))
+    return _joined(_folded(runs))
+
+
 def line(runs: list[Run]) -> str:
     """Return the Markdown of the runs on one line."""
-    return _joined(_folded([(" ", 0, run[2]) if run[0] == BREAK else run for run in runs])).strip()
+    return _written([(" ", 0, run[2]) if run[0] == BREAK else run for run in runs]).strip()
 
 
 def render(runs: list[Run]) -> list[str]:
     """Return the Markdown of the runs: one string a paragraph (two line breaks part paragraphs)."""
-    text = _joined(_folded(runs))
+    text = _written(runs)
     if BREAK not in text:
         text = text.strip()
         if text.endswith("·"):  # it parted the text from a button

@@ -52,10 +52,8 @@ class Tree:
             tags.add(tag)
             if attributes := node.attributes:
                 keys.update(attributes)
-                if "class" in attributes:
-                    classes.add(attributes["class"])
-                if "id" in attributes:
-                    ids.add(attributes["id"])
+                classes.add(attributes.get("class"))
+                ids.add(attributes.get("id"))
                 if tag in _TELLING:
                     self.told.append((tag, attributes))
         names = {f".{name}" for name in " ".join(filter(None, classes)).lower().split()}
@@ -76,8 +74,10 @@ class Tree:
 
 def _possible(selector: str, names: frozenset[str]) -> str:
     """Return the alternatives of a selector list that can match where only ``names`` stand; empty when none can."""
-    _, vocabulary = needs(selector)
-    return _kept(selector, names & vocabulary) if vocabulary else selector
+    wanted, vocabulary = needs(selector)
+    if len(wanted) == 1:
+        return selector if vocabulary <= names else ""
+    return "" if vocabulary.isdisjoint(names) else _kept(selector, names & vocabulary)
 
 
 @lru_cache(maxsize=4096)
@@ -92,6 +92,8 @@ def needs(selector: str) -> tuple[tuple[tuple[str, frozenset[str]], ...], frozen
     if _UNCERTAIN.search(_QUOTED.sub("", selector)):
         return ((selector, frozenset()),), frozenset()
     wanted = tuple((alternative, _needed(alternative)) for alternative in _alternatives(selector))
+    if not all(needed for _, needed in wanted):
+        return ((selector, frozenset()),), frozenset()
     return wanted, frozenset().union(*(needed for _, needed in wanted))
 
 
