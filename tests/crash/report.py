@@ -47,6 +47,7 @@ class Report:
     posts: int = 0
     again: int = 0
     bad: list = dataclasses.field(default_factory=list)
+    broken: list = dataclasses.field(default_factory=list)
     naive: Counter = dataclasses.field(default_factory=Counter)
     controls: dict = dataclasses.field(default_factory=dict)
     outages: dict = dataclasses.field(default_factory=dict)
@@ -76,6 +77,7 @@ class Report:
         """Say what a proof needs and this report does not have."""
         lacks = {
             "the end": self.over,
+            "a bench that worked in every trial": not self.broken,
             f"{self.asked.trials} trials": sum(self.trials.values()) >= self.asked.trials,
             f"{self.asked.random_kills} random kills with an open batch": (
                 self.open_hits["random kill"] >= self.asked.random_kills
@@ -129,6 +131,7 @@ class Report:
             "foreign items touched": self.foreign,
             "stuck": self.stuck,
             "done again because the machine stood still": self.again,
+            "trials that the bench could not carry out": self.broken,
             "controls that went red": self.controls,
             "a resending client": dict(self.naive),
             "an hour's outage": self.outages,

@@ -20,6 +20,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -68,7 +69,11 @@ class Proof:
             for job in waiting:
                 if time.monotonic() > self._until:
                     return
-                await do(bench, job)
+                try:
+                    await do(bench, job)
+                except Exception as error:  # noqa: BLE001 - an hour's work does not end with one trial; the report tells
+                    self.report.broken.append(repr(error))
+                    traceback.print_exc()
 
         await asyncio.gather(*(work(bench) for bench in self.benches))
 

@@ -88,4 +88,10 @@ async def test_a_report_without_all_that_was_asked_is_no_proof(proof):
     await proof.plan(CASES[:1])
     proof.report.over = True
     assert not proof.report.proven
+
+    async def breaks(*_):
+        raise OSError
+
+    await proof.over([1, 2], breaks)
+    assert len(proof.report.broken) == 2
     assert {"5000 trials", "every place", "every place under every fault"} <= set(proof.report.missing())
