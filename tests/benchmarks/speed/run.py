@@ -1,27 +1,40 @@
 """Pages a second and CPU a page, ours beside the peers, in one run on one machine.
 
-    uv run python tests/benchmarks/speed/run.py SITE_FOLDER [--start index.html] [--pages N] [--peers scrapy,crawlee,crawl4ai]
+    uv run python tests/benchmarks/speed/run.py SITE_FOLDER [--start index.html] [--pages N]
+        [--peers scrapy,crawlee,crawl4ai] [--again] [--server temporary,running] [--gold docbook|sphinx]
 
 SITE_FOLDER is served by nginx on loopback. Peers are installed into environments of their own (``--envs``), never
 into ours. Each figure is of all processes of the contestant: CPU seconds a page, wall seconds, peak memory (sum of
 proportional set sizes), pages kept. Absolute figures hold for the machine; ratios are what to compare.
+
+Ours runs with the temporary Prefect server of a first import, or beside one that runs already (``running``), whose
+CPU is told apart. ``--gold`` compares what was kept with the gold of tests/benchmarks/cleaning/docs.py: F1 of the text.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from family import Measured, measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 PEERS = {
@@ -43,7 +56,8 @@ def serve(folder: Path, scratch: Path) -> tuple[str, int]:
     config.write_text(
         f"""daemon on; worker_processes 1; pid {scratch}/pid; error_log {scratch}/error.log;
 events {{ worker_connections 1024; }}
-http {{ include /etc/nginx/mime.types; access_log off; client_body_temp_path {scratch}/body; keepalive_requests 100000;
+http {{ include /etc/nginx/mime.types; client_body_temp_path {scratch}/body; keepalive_requests 100000;
+  log_format when '$msec $uri'; access_log {scratch}/access.log when;
   server {{ listen 127.0.0.1:{port}; root {folder.resolve()}; index index.html; }} }}
 """
     )
@@ -59,79 +73,76 @@ def environment(peer: str, envs: Path) -> Path:
     return python
 
 
-class Memory(threading.Thread):
-    """Samples the proportional set size of a process and all its descendants."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.pid, self.peak_kb, self.over = pid, 0, threading.Event()
-
-    def run(self) -> None:
-        while not self.over.wait(0.2):
-            self.peak_kb = max(self.peak_kb, sum(self.pss(pid) for pid in self.family()))
-
-    def family(self) -> list[int]:
-        parents: dict[int, list[int]] = {}
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                    parents.setdefault(int(fields[1]), []).append(int(entry.name))
-                except OSError:
-                    continue
-        found, due = [], [self.pid]
-        while due:
-            pid = due.pop()
-            found.append(pid)
-            due += parents.get(pid, [])
-        return found
-
-    @staticmethod
-    def pss(pid: int) -> int:
-        try:
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    return int(line.split()[1])
-        except OSError:
-            pass
-        return 0
+def first_page(scratch: Path, start: str, began: float) -> float:
+    """Return how long after ``began`` the start page was asked for; the server's log is empty after that."""
+    log = scratch / "access.log"
+    asked = [line.split(" ", 1) for line in log.read_text().splitlines()]
+    log.write_text("")
+    return next((float(at) - began for at, path in asked if path == f"/{start}"), 0.0)
 
 
-def measured(command: list[str], env: dict[str, str] | None = None) -> dict[str, float]:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    began = time.perf_counter()
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    memory = Memory(process.pid)
-    memory.start()
-    out, err = process.communicate(timeout=3600)
-    wall = time.perf_counter() - began
-    memory.over.set()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode:
-        sys.stderr.write(err.decode(errors="replace")[-3000:])
-    return {
-        "code": process.returncode,
-        "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "wall": wall,
-        "peak_mb": memory.peak_kb / 1024,
-        "out": out.decode(errors="replace"),
-    }
+@contextlib.contextmanager
+def prefect_server(scratch: Path) -> Iterator[dict[str, str]]:
+    """Start the server that a machine with Prefect has anyway; yield the settings that lead to it."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    settings = {"PREFECT_HOME": str(scratch / "prefect"), "PREFECT_API_URL": url, "DO_NOT_TRACK": "1"}
+    settings |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "PREFECT_UI_ENABLED": "false"}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--port", str(port)]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, env=os.environ | settings, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.5)
+        time.sleep(5)  # its services have begun
+        yield settings
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
 
 
-def ours(start: str, pages: int, scratch: Path, *, again: bool) -> list[tuple[str, dict, int]]:
-    state = scratch / "state"
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PERSONA_")} | {"PERSONA_INGEST_STATE": str(state)}
-    command = [
-        shutil.which("persona-ingest") or str(Path(sys.executable).with_name("persona-ingest")), "import", start, "--json",
-        "--concurrency", "32", "--delay", "0", "--max-pages", str(pages),
-    ]
+def ours(
+    start: str, pages: int, scratch: Path, *, label: str, again: bool, settings: dict[str, str]
+) -> list[tuple[str, Measured, int]]:
+    """Import into a new state folder, and once more."""
+    state = scratch / f"state-{len(list(scratch.glob('state-*')))}"
+    kept_env = {k: v for k, v in os.environ.items() if not k.startswith(("PERSONA_", "PREFECT_"))}
+    env = kept_env | settings | {"PERSONA_INGEST_STATE": str(state)}
+    program = shutil.which("persona-ingest") or str(Path(sys.executable).with_name("persona-ingest"))
+    command = [program, "import", start, "--json", "--concurrency", "32", "--delay", "0", "--max-pages", str(pages)]
     rows = []
-    for label in ["persona-ingest", "persona-ingest, unchanged"][: 2 if again else 1]:
+    for name in [label, f"{label}, unchanged"][: 2 if again else 1]:
+        began = time.time()
         row = measured(command, env)
-        summary = json.loads(row["out"])["sources"][0]
-        kept = summary["urls"]["fetched"] if label == "persona-ingest" else summary["urls"]["not_modified"]
-        rows.append((label, row, kept))
+        row.first_page_s = first_page(scratch, urlsplit(start).path[1:], began)
+        summary = json.loads(row.out)["sources"][0]
+        if summary["state"] != "completed":
+            sys.stderr.write(f"{summary}\n")
+        rows.append((name, row, summary["urls"]["fetched" if name == label else "not_modified"]))
+    with contextlib.closing(sqlite3.connect(state / "knowledge-base.sqlite3")) as base:
+        found = base.execute("SELECT source, content FROM items JOIN pages ON pages.id = page_id")
+        lines = [json.dumps({"url": source, "content": content}) for source, content in found]
+    (scratch / f"{label}.jsonl").write_text("\n".join(lines))
     return rows
+
+
+def f1_of(output: Path, folder: Path, name: str, most: int = 150) -> tuple[float, int]:
+    """Return the mean F1 of the text against the gold, and of how many pages (an even sample of them)."""
+    sys.path.insert(0, str(HERE.parent / "cleaning"))
+    from docs import Gold, scores
+
+    rows = [json.loads(line) for line in output.read_text().splitlines() if line.strip()]
+    rows.sort(key=lambda row: row["url"])
+    found = []
+    for row in rows[:: max(1, len(rows) // most)]:
+        path = folder / unquote(urlsplit(row["url"]).path).lstrip("/")
+        if path.is_file():
+            gold = Gold(path.read_bytes(), row["url"], name)
+            if gold.ok and len(gold.text.split()) >= 20:  # an index page says nothing
+                found.append(scores(gold, row["content"] or "")["text"][0])
+    return (mean(found) if found else 0.0), len(found)
 
 
 def main() -> None:
@@ -143,29 +154,66 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "persona-ingest-peers")
     parser.add_argument("--again", action="store_true", help="also measure a second, unchanged run of ours")
+    parser.add_argument("--server", default="temporary", help="temporary, running, or both with a comma")
+    parser.add_argument("--gold", default="", help="the site's generator, as docs.py calls it")
     args = parser.parse_args()
     peers = [peer for peer in args.peers.split(",") if peer]
     pythons = {peer: environment(peer, args.envs) for peer in peers}
-    results: list[tuple[str, dict, int]] = []
+    results: list[tuple[str, Measured, int]] = []
+    judged: dict[str, tuple[float, int]] = {}
     for _ in range(args.rounds):
         with tempfile.TemporaryDirectory() as folder:
             scratch = Path(folder)
+            scratch.chmod(0o755)  # nginx' workers are another user
             base, server = serve(args.folder, scratch)
             try:
                 for peer in peers:
-                    out = scratch / f"{peer}.jsonl"
-                    row = measured([str(pythons[peer]), str(HERE / "peers" / PEERS[peer][0]), base + args.start, str(args.pages), str(out)])
+                    out, began = scratch / f"{peer}.jsonl", time.time()
+                    program = [str(pythons[peer]), str(HERE / "peers" / PEERS[peer][0])]
+                    row = measured([*program, base + args.start, str(args.pages), str(out)])
+                    row.first_page_s = first_page(scratch, args.start, began)
                     results.append((peer, row, len(out.read_text().splitlines())))
-                results += ours(base + args.start, args.pages, scratch, again=args.again)
+                for mode in args.server.split(","):
+                    with prefect_server(scratch) if mode == "running" else contextlib.nullcontext({}) as settings:
+                        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                        label = "ours" if mode == "temporary" else "ours, server running"
+                        results += ours(
+                            base + args.start, args.pages, scratch, label=label, again=args.again, settings=settings
+                        )
+                    if mode == "running":
+                        told_apart(before, [row for name, row, _ in results if name.startswith(label)])
+                if args.gold:
+                    for out in scratch.glob("*.jsonl"):
+                        judged[out.stem] = f1_of(out, args.folder, args.gold)
             finally:
                 os.kill(server, signal.SIGTERM)
-    best: dict[str, tuple[dict, int]] = {}
+    show(results, judged)
+
+
+def told_apart(before: resource.struct_rusage, rows: list[Measured]) -> None:
+    """Print what the Prefect server that ran beforehand cost in all: it is counted in no row."""
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - sum(row.cpu for row in rows)
+    print(f"the Prefect server that ran beforehand: {spent:.1f} s of CPU from its start to its end")
+
+
+def show(results: list[tuple[str, Measured, int]], judged: dict[str, tuple[float, int]]) -> None:
+    """Print the best round of each contestant."""
+    best: dict[str, tuple[Measured, int]] = {}
     for label, row, kept in results:
-        if label not in best or row["cpu"] / max(kept, 1) < best[label][0]["cpu"] / max(best[label][1], 1):
+        if label not in best or row.cpu / max(kept, 1) < best[label][0].cpu / max(best[label][1], 1):
             best[label] = (row, kept)
-    print(f"{'contestant':28} {'pages':>6} {'CPU ms a page':>14} {'wall s':>8} {'peak MB':>8} {'exit':>5}")
+    print(f"{'contestant':32} {'pages':>6} {'CPU s':>7} {'ms a page':>10} {'wall s':>8} {'first s':>8} {'peak MB':>8}")
     for label, (row, kept) in best.items():
-        print(f"{label:28} {kept:6} {1000 * row['cpu'] / max(kept, 1):14.1f} {row['wall']:8.1f} {row['peak_mb']:8.0f} {row['code']:5}")
+        print(
+            f"{label:32} {kept:6} {row.cpu:7.1f} {1000 * row.cpu / max(kept, 1):10.2f} {row.wall:8.1f}"
+            f" {row.first_page_s:8.2f} {row.peak_mb:8.0f}",
+            "" if row.code == 0 else f"exit {row.code}",
+        )
+        if label.startswith("ours"):
+            print(" " * 4 + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in row.roles.items()))
+    for label, (score, pages) in judged.items():
+        print(f"F1 of the text, {label}: {score:.3f} ({pages} pages)")
 
 
 if __name__ == "__main__":

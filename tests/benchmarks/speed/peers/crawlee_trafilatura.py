@@ -30,8 +30,13 @@ async def main():
     async def handle(context: ParselCrawlingContext) -> None:
         html = context.selector.get()
         text = trafilatura.extract(
-            html, url=context.request.url, output_format="markdown", include_links=True, include_tables=True,
-            include_formatting=True, with_metadata=True,
+            html,
+            url=context.request.url,
+            output_format="markdown",
+            include_links=True,
+            include_tables=True,
+            include_formatting=True,
+            with_metadata=True,
         )
         OUT.write(json.dumps({"url": context.request.url, "content": text}) + "\n")
         await context.enqueue_links(strategy="same-origin")

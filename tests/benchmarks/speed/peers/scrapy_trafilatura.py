@@ -25,8 +25,13 @@ class Site(scrapy.Spider):
             return
         self.kept += 1
         text = trafilatura.extract(
-            response.text, url=response.url, output_format="markdown", include_links=True, include_tables=True,
-            include_formatting=True, with_metadata=True,
+            response.text,
+            url=response.url,
+            output_format="markdown",
+            include_links=True,
+            include_tables=True,
+            include_formatting=True,
+            with_metadata=True,
         )
         OUT.write(json.dumps({"url": response.url, "content": text}) + "\n")
         yield from response.follow_all(self.links.extract_links(response))
@@ -34,8 +39,13 @@ class Site(scrapy.Spider):
 
 process = CrawlerProcess(
     {
-        "ROBOTSTXT_OBEY": True, "LOG_LEVEL": "ERROR", "CONCURRENT_REQUESTS": 32, "CONCURRENT_REQUESTS_PER_DOMAIN": 32,
-        "DOWNLOAD_DELAY": 0, "CLOSESPIDER_PAGECOUNT": MOST, "TELNETCONSOLE_ENABLED": False,
+        "ROBOTSTXT_OBEY": True,
+        "LOG_LEVEL": "ERROR",
+        "CONCURRENT_REQUESTS": 32,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": 32,
+        "DOWNLOAD_DELAY": 0,
+        "CLOSESPIDER_PAGECOUNT": MOST,
+        "TELNETCONSOLE_ENABLED": False,
     }
 )
 process.crawl(Site)
