@@ -12,6 +12,7 @@ from connectors.ledger.frontier import StoredFrontier
 from connectors.ledger.pack import to_ms
 from connectors.ledger.sending import Sending
 from connectors.ledger.writer import Writer
+from connectors.private import make_private
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -353,11 +354,11 @@ def open_ledger(
     from connectors.ledger.clock import utc_now
 
     if url.startswith("sqlite:///"):
-        folder = Path(url.removeprefix("sqlite:///").partition("?")[0]).parent
+        file = Path(url.removeprefix("sqlite:///").partition("?")[0])
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(file)
         except OSError as error:
             raise FatalError(
-                f"The state folder {folder} cannot be made: {error.strerror}. Use another --state."
+                f"The state folder {file.parent} cannot be made: {error.strerror}. Use another --state."
             ) from error
     return Ledger(url, clock=clock or utc_now, beat_s=beat_s, stale_s=stale_s)

@@ -80,9 +80,9 @@ class Place:
         parts = urlsplit(self.url)
         view = _VIEWS.get(parts.hostname or "")
         if view and parts.scheme in {"http", "https"}:
-            return f"https://{parts.hostname}{parts.path.removesuffix('.git').rstrip('/')}{view}{quote(path)}"
+            return f"https://{parts.hostname}{parts.path.removesuffix('.git').rstrip('/')}{view}{_quoted(path)}"
         shown = self.local.as_uri() if self.local else redact(self.url)
-        return f"{shown}#path={quote(path)}"
+        return f"{shown}#path={_quoted(path)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,11 @@ class _Blob:
     sha: str
     size: int
     kind: str
+
+
+def _quoted(path: str) -> str:
+    """Return a path as a URI may hold it; its bytes need not be text."""
+    return quote(path.encode("utf-8", "surrogateescape"))
 
 
 class Git:
@@ -339,7 +344,8 @@ class _Repository:
         return str(self._where.local or redact(self._where.url))
 
     def _reason(self, err: bytes) -> str:
-        told = " ".join(err.decode("utf-8", "replace").split())[:300] or "git says no more"
+        said = "".join(char if char.isprintable() else " " for char in err.decode("utf-8", "replace"))
+        told = " ".join(said.split())[:300] or "git says no more"
         for secret in self._headers.values():
             told = told.replace(secret, "***")
         return re.sub(r"(\w+://)[^/\s@]+@", r"\1", told)

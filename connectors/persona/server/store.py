@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.errors import FatalError
 from connectors.persona.server import schema, text
+from connectors.private import make_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ class Store:
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._writing = threading.Lock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.path)
             self._writer = schema.connect(self.path)
             schema.migrate(self._writer)
         except (OSError, sqlite3.Error) as error:

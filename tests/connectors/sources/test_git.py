@@ -162,6 +162,15 @@ class Backend(BaseHTTPRequestHandler):
 
     def do_GET(self):
         type(self).asked.append((self.path, self.headers.get("Authorization")))
+        if "/rude" in self.path:
+            line = b"ERR \x1b[31m\xc2\x9b2J red \xe2\x80\xaetfel\n"
+            packet = b"%04x%s0000" % (len(line) + 4, line)
+            service = b"# service=git-upload-pack\n"
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
+            self.end_headers()
+            self.wfile.write(b"%04x%s0000%s" % (len(service) + 4, service, packet))
+            return
         if self.path.startswith("/away"):
             self.send_response(302)
             self.send_header("Location", self.path.replace("/away", "/repo"))
@@ -242,6 +251,22 @@ async def test_nothing_is_left_behind(server, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     assert [item for item in await read(server.url) if isinstance(item, Skipped)]
     assert list(scratch.iterdir()) == []
+
+
+async def test_a_name_that_is_no_text_is_a_file_like_any_other(repository):
+    (repository / "docs" / os.fsdecode(b"\xff\x1b[31m\n.md")).write_text("# Odd")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "odd")
+    (odd,) = [item for item in await read(f"{repository}#main:docs") if "%FF" in item.uri]
+    assert odd.uri.endswith("#path=docs/%FF%1B%5B31m%0A.md")
+    assert odd.body == b"# Odd"
+
+
+async def test_what_a_server_says_through_git_does_not_steer_the_terminal(server):
+    with pytest.raises(UsageError) as caught:
+        await read(server.url + "/rude")
+    assert "red" in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 def tree_bomb(root, *, levels, width):
