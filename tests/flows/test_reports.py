@@ -134,6 +134,7 @@ def test_what_changed_and_failed_is_read_before_what_was_slow():
         ({"state": "stopped", "problems": ["the secret is wrong"]}, ["delivery.failed"]),
         ({"state": "stopped"}, []),
         ({"state": "awaiting-approval"}, ["approval.needed"]),
+        ({"state": "approved", "delivered": {"deleted": 3}}, ["pages.removed"]),
     ],
 )
 def test_a_run_is_worth_these_events(changes, events):
