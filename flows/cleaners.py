@@ -173,7 +173,8 @@ class Ray:
         try:
             self._runner = RayTaskRunner(address=f"ray://{self._address}").__enter__()
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise FatalError(f"No Ray head that we understand answers at {self._address}: {error}") from error
+            why = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise FatalError(f"No Ray head that we understand answers at {self._address}: {why}") from error
         self._remote = ray.remote(num_cpus=1, max_retries=3)(self._work)
 
     def slots(self) -> int:
