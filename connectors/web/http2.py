@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
     from connectors.web.door import Place
     from connectors.web.guard import AddressBook
+
+
+# Its parts log every field that is sent and received, and the operator's own are among them.
+for _name in ("hpack", "h2", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.INFO)
 
 
 class Http2Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import socket
 import ssl
@@ -87,6 +88,19 @@ async def test_an_inside_address_and_another_name_are_refused_here_too(nginx):
     assert (await fetcher.fetch(f"{named}/x")).rule == "tls"
     assert (await fetcher.fetch(f"https://good.test:{port}/x")).rule == "private-address"
     await fetcher.aclose()
+
+
+async def test_no_log_tells_what_is_sent(nginx, caplog):
+    caplog.set_level(logging.DEBUG)
+    port, trust = nginx
+    start = f"https://good.test:{port}"
+    door = Http2Door(AddressBook((start,), resolver=to_loopback), tls=trust)
+    fetcher = Fetcher(user_agent="persona-ingest/0", headers={"Authorization": "hush-canary"}, door=door)
+    assert isinstance(await fetcher.fetch(f"{start}/page"), Resource)
+    await fetcher.aclose()
+    assert "canary" not in caplog.text
+    coded = [record.name for record in caplog.records if record.name.startswith(("hpack", "h2", "httpcore"))]
+    assert coded == [], "a coded head is as good as the plain one"
 
 
 async def test_what_is_not_there_is_refused(nginx):

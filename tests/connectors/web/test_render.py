@@ -43,8 +43,8 @@ async def test_a_shell_becomes_a_page_without_being_asked_for_again(site, shell)
     )
     assert isinstance(got, Resource), got
     assert "made by a script ü" in got.body.decode()
-    assert [asked.target for asked in site.asked] == ["/app", "/data.json"]
-    assert site.asked[1].headers["user-agent"].startswith("persona-ingest")
+    assert site.targets() == ["/app", "/data.json"]
+    assert site.asked[-1].headers["user-agent"].startswith("persona-ingest")
 
 
 async def test_a_page_reaches_nobody_inside(site, stranger, shell):
@@ -84,7 +84,15 @@ async def test_a_page_that_never_ends_is_given_up(shell):
 async def test_a_page_may_load_so_much_and_no_more(site, shell):
     site.fallback = lambda _: Reply("1", media_type="application/json")
     await shell("for (let i = 0; i < 50; i++) fetch('/x' + i)", limits=RenderLimits(requests=5))
-    assert len(site.asked) == 1 + 5
+    assert len(site.targets()) == 1 + 5
+
+
+async def test_what_robots_txt_forbids_is_not_loaded_for_a_page_either(site, stranger, shell):
+    site.routes["/robots.txt"] = Reply("User-agent: *\nDisallow: /private/", media_type="text/plain")
+    site.fallback = lambda _: Reply("1", media_type="application/json")
+    await shell("fetch('/private/data'); fetch('/open/data')")
+    assert site.targets() == ["/app", "/open/data"]
+    assert sum(asked.path == "/robots.txt" for asked in site.asked) == 1
 
 
 async def test_a_worn_out_browser_is_replaced(shell):
