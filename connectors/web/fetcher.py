@@ -42,6 +42,7 @@ _OVERLOADED = frozenset({429, 503})
 _OK, _NOT_OK, _SERVERS_FAULT = 200, 300, 500
 _HOSTS_REMEMBERED = 10_000
 _SMALL = 256 * 1024
+_SECRET = 6  # shorter words of a header are no secrets
 _PIECE = 64 * 1024
 
 
@@ -231,7 +232,7 @@ class Fetcher:
         except GuardError as error:
             return Skipped(uri=uri, rule="private-address", detail=str(error))
         except TlsError as error:
-            return _failed(uri, "tls", f"no safe connection: {_said(error)}", fault=True)
+            return _failed(uri, "tls", f"no safe connection: {self._said(error)}", fault=True)
         except TimeoutError:
             lane.overloaded()
             raise _PassingError(
@@ -243,14 +244,24 @@ class Fetcher:
         except UnresolvedError as error:
             raise _PassingError(_failed(uri, "dns", str(error), fault=True)) from error
         except httpx.ConnectError as error:
-            raise _PassingError(_failed(uri, "refused", f"no connection: {_said(error)}", fault=True)) from error
+            raise _PassingError(_failed(uri, "refused", f"no connection: {self._said(error)}", fault=True)) from error
         except httpx.UnsupportedProtocol as error:
-            return _failed(uri, "bad-url", _said(error))
+            return _failed(uri, "bad-url", self._said(error))
         except httpx.RequestError as error:
             raise _PassingError(
-                _failed(uri, "broken-answer", f"the connection broke: {_said(error)}", fault=True)
+                _failed(uri, "broken-answer", f"the connection broke: {self._said(error)}", fault=True)
             ) from error
         return got
+
+    def _said(self, error: Exception) -> str:
+        """Return an error's text as one short line: a server's own bytes may be quoted in it, and in them ours."""
+        text = " ".join(str(error).split())
+        for value in self._operators.values():
+            for secret in sorted({value, *value.split()}, key=len, reverse=True):
+                text = text.replace(secret, "***") if len(secret) >= _SECRET else text
+        return "".join(
+            character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200]
+        )
 
     async def _exchange(self, uri: str, ask: Ask, began: float, lane: Lane) -> Resource | Redirect | Skipped:
         self.requests += 1
@@ -369,12 +380,6 @@ def _sendable(name: str, value: str) -> str:
 def _validator(value: str) -> str:
     """Return an ETag or a date that we can keep and send back; anything odd is as good as none."""
     return value if value.isascii() and value.isprintable() and len(value) <= _LONGEST_VALIDATOR else ""
-
-
-def _said(error: Exception) -> str:
-    """Return an error's text as one short line: a server's own bytes may be quoted in it."""
-    text = " ".join(str(error).split())[:200]
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def essence(content_type: str) -> str:

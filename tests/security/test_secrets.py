@@ -26,6 +26,7 @@ from connectors.persona.client import PersonaClient
 from connectors.persona.server import create_app
 from connectors.pipeline.run import open_run
 from connectors.settings import FeedSource, PersonaSettings, SitemapSource, StateSettings, WebsiteSource
+from connectors.web.fetcher import Fetcher, Limits
 
 API, HEADER, LITERAL, PASSWORD, TOKEN = (
     f"canary/{name}+7f3a9c51e2" for name in ("api", "header", "literal", "password", "token")
@@ -270,6 +271,18 @@ async def test_a_token_in_the_address_of_a_feed_or_a_sitemap_is_not_kept(site, t
     assert sum(summary["urls"]["failed"].values()) == (fails or kind == "feed")
     assert summary["urls"]["fetched"] == {"feed": 3, "sitemap": not fails}[kind]
     assert all_leaks(json.dumps(summary).encode(), folder=tmp_path / "state") == []
+
+
+@pytest.mark.parametrize("raw", [b"HTTP/1.1 200 OK\r\nX\x00: %s\r\n\r\n", b"HTTP/1.1 %s\r\n\r\n", b"%s\r\n\r\n"])
+async def test_a_header_that_a_site_repeats_in_a_broken_answer_is_not_told(site, raw):
+    site.fallback = lambda asked: Reply(raw=raw % asked.headers["authorization"].encode())
+    given = {"Authorization": f"Bearer {HEADER}"}
+    limits = Limits(attempts=1)
+    fetcher = Fetcher(user_agent="persona-ingest/0", headers=given, allowed=(site.url,), limits=limits)
+    got = await fetcher.fetch(f"{site.url}/x")
+    await fetcher.aclose()
+    assert got.rule == "broken-answer"
+    assert leaks(HEADER, got.detail.encode()) == []
 
 
 @pytest.mark.parametrize("how", WRITTEN)
