@@ -158,7 +158,7 @@ class _Walk:
                 self._texts.append(" ")
             elif self._passed_over(child, tag):
                 pass
-            elif tag in _INLINE:
+            elif tag in _INLINE or part.tag == "pre":  # code is one block, whatever its lines are made of
                 self._bold += tag in {"b", "strong"}
                 self._walk(child, part, in_link=in_link or tag == "a")
             else:

@@ -163,6 +163,14 @@ def _judged(named: str) -> tuple[bool, bool]:
     return bool(_SURE.search(named) or _COMMENTS.search(named)), bool(_LIKELY.search(named))
 
 
+def _is_code(node: LexborNode) -> bool:
+    """Say whether a node is a piece of a code block: highlighters name theirs ``hljs-meta`` and the like."""
+    above = node.parent if node.tag in {"span", "div", "li"} else None
+    while above is not None and above.tag != "pre":
+        above = above.parent
+    return above is not None
+
+
 _CONTENTS = re.compile(r"(?:^|\s)(?:toc|table-?of-?contents)(?=\s|$)", re.IGNORECASE)
 
 
@@ -181,7 +189,7 @@ def chrome(body: LexborNode, kinds: dict[int, str]) -> list[str]:
         if node.mem_id in kinds:
             continue
         size = measured.of.get(node.mem_id)
-        if not _is_chrome(node, size):
+        if not _is_chrome(node, size) or _is_code(node):
             continue
         guard = _GUARD_OF_COMMENTS if _COMMENTS.search(_named(node)) else _GUARD
         if size is not None and _weight(size) > guard * max(_weight(whole), 1):

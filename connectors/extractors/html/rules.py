@@ -402,7 +402,6 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="just-the-docs",
-        generator="jekyll",
         detect=".main-content-wrap .main-content, #main-content.main-content",
         container=("#main-content", ".main-content", "main"),
         drop=(".breadcrumb-nav", ".anchor-heading", "footer", ".toc"),

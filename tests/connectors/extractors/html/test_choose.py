@@ -119,3 +119,14 @@ def test_a_short_page_of_a_known_system_is_not_lost_among_its_navigation(extract
     found = extract(f"<!doctype html><title>T</title><body>{page}")
     assert found.pages[0].metadata["strategy"] == "system:starlight"
     assert found.pages[0].content == "Two words."
+
+
+def test_code_on_an_unknown_page_keeps_every_token_whatever_its_highlighter_calls_it(extract):
+    code = '<pre><code><span class="hljs-meta">&gt;&gt;&gt;</span> <span class="hljs-comment">run()</span></code></pre>'
+    assert "```\n>>> run()\n```" in extract(f"<title>T</title><div class=x>{PROSE}{code}</div>").pages[0].content
+
+
+def test_code_whose_lines_are_elements_stays_whole_on_an_unknown_page(extract):
+    lines = "".join(f'<div class="ec-line"><div class="code">x{n} = {n}</div></div>' for n in range(4))
+    page = f"<title>T</title><div class=x><h1>T</h1>{PROSE * 3}<pre><code>{lines}</code></pre>{PROSE}</div>"
+    assert "```\nx0 = 0\nx1 = 1\nx2 = 2\nx3 = 3\n```" in extract(page).pages[0].content
