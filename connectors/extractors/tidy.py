@@ -14,7 +14,7 @@ from connectors.models import Draft, sha256_hex
 if TYPE_CHECKING:
     from connectors.models import CleaningRules, Page
 
-CLEANER_VERSION = 1
+CLEANER_VERSION = 2
 """Part of every fingerprint: a cleaner that writes other text for the same bytes gets another number."""
 
 _FENCE = re.compile(r"^\s*(?:>\s*)*(?:[-*+]\s+|\d+\.\s+)*(`{3,}|~{3,})")
