@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import stat
 import time
@@ -198,12 +199,26 @@ class LocalFiles:
         path = Path(unquote(urlsplit(entry.uri).path, errors="surrogateescape"))
         handle = os.open(path.resolve(strict=True), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
+            self._must_be_ours(handle)
             before = _stamp(os.fstat(handle))
-            body = file.read()
+            body = file.read(os.fstat(handle).st_size + 1)
             after = os.fstat(handle)
         if before != _stamp(after) or len(body) != after.st_size:
             raise StillChangingError
         return body, _described(entry.path, entry.uri, path.stat())
+
+    def _must_be_ours(self, handle: int) -> None:
+        """What was listed may be something else by now: whoever writes to the folder could have swapped it.
+
+        Raises:
+            OSError: the open file is none of the folder's.
+        """
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file any more")
+        root = self.root.resolve()
+        opened = Path(f"/proc/self/fd/{handle}")
+        if opened.exists() and not opened.resolve().is_relative_to(root):
+            raise OSError(errno.ELOOP, "it has become a link that leads out of the folder")
 
 
 class StillChangingError(Exception):

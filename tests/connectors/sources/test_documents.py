@@ -219,3 +219,22 @@ async def test_a_missing_extra_is_named():
         pass
     with pytest.raises(UsageError, match=r"persona-ingest\[s3\]"):
         await read("s3://bucket/docs")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="Linux says which file is open")  # noqa: PTH112
+@pytest.mark.parametrize("swap", ["file", "folder", "device"])
+async def test_a_file_that_is_swapped_for_a_link_after_it_was_listed_is_not_read(folder, tmp_path, swap):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "c.pdf").write_text("a secret of somebody else")
+    store = LocalFiles(folder)
+    (entry,) = [entry for entry in store.entries() if entry.path == "sub/c.pdf"]
+    place = folder / "sub" / "c.pdf"
+    if swap == "folder":
+        (folder / "sub").rename(tmp_path / "moved")
+        (folder / "sub").symlink_to(outside)
+    else:
+        place.unlink()
+        place.symlink_to("/dev/zero" if swap == "device" else outside / "c.pdf")
+    with pytest.raises(OSError, match=r"any more|leads out"):
+        store.read(entry)
