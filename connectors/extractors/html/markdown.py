@@ -66,11 +66,13 @@ class Writer:
     Attributes:
         kinds: by `mem_id` what a node is beyond its tag (`special.KINDS`); `special.DROP` leaves it out.
         resolve: makes a link's target absolute; empty when it is no target.
+        tab_names: the handles of tabs by their own id and by the panel's that they open; gathered by the first panel.
     """
 
     def __init__(self, *, kinds: dict[int, str], resolve: Callable[[str], str]) -> None:
         self.kinds = kinds
         self.resolve = resolve
+        self.tab_names: dict[str, LexborNode] | None = None
         self._style = 0
         self._link = ""
         self._depth = 0

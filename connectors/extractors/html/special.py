@@ -282,7 +282,7 @@ def tab_list(_writer: Writer, node: LexborNode, _flow: Flow) -> bool:
 def tab_panel(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """What one tab shows, under the tab's label in bold, wherever the two stand."""
     blocks = writer.blocks(node)
-    tab = _tab_of(node)
+    tab = _tab_of(writer, node)
     if tab is not None and blocks:
         name = writer.line(tab)
         flow.add(f"**{name}**" if name else "")
@@ -291,19 +291,22 @@ def tab_panel(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     return True
 
 
-def _tab_of(panel: LexborNode) -> LexborNode | None:
+def _tab_of(writer: Writer, panel: LexborNode) -> LexborNode | None:
+    if writer.tab_names is None:
+        writer.tab_names = {}
+        for tab in _outermost_of(panel).css("[role=tab]"):
+            for key in ("id", "aria-controls"):
+                if name := tab.attributes.get(key):
+                    writer.tab_names.setdefault(f"{key} {name}", tab)
     attributes = panel.attributes
-    by, own = attributes.get("aria-labelledby") or "", attributes.get("id") or ""
-    around = panel.parent
-    for _ in range(3):
-        if around is None:
-            break
-        for tab in around.css("[role=tab]"):
-            named = tab.attributes
-            if (by and named.get("id") == by) or (own and named.get("aria-controls") == own):
-                return tab
-        around = around.parent
-    return None
+    named = writer.tab_names.get(f"id {attributes.get('aria-labelledby')}")
+    return named or writer.tab_names.get(f"aria-controls {attributes.get('id')}")
+
+
+def _outermost_of(node: LexborNode) -> LexborNode:
+    while (above := node.parent) is not None and above.tag:
+        node = above
+    return node
 
 
 def role_heading(writer: Writer, node: LexborNode, flow: Flow) -> bool:
