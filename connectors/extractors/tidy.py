@@ -46,6 +46,7 @@ def may_smuggle(text: str) -> bool:
     return not text.isascii() and _TAG_BYTES in text.encode("utf-8", "surrogatepass")
 
 
+@lru_cache(maxsize=2)  # a page's text is asked for at each step that hands it on
 def visible(text: str) -> str:
     """Drop characters that nobody sees: Unicode tags and controls everywhere, zero-width ones except in code."""
     raw = text.encode("utf-8", "surrogatepass")  # bytes are searched ten times as fast as text by a pattern

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 READY = wire.LENGTHS.pack(0, 0)
+LARGE = 256 * 1024
+LOOK = 16
 ITEMS = 5_000  # after so many a process makes room for a new one: what libraries leak stays bounded
 
 
@@ -36,7 +38,8 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
             confine.allow_cpu(wire.allowed_s(len(asked[1]), wall_s))
             extracted = work.drafted(*wire.read_request(*asked))
             served += 1
-            wire_end.sendall(_answer(extracted, retiring=_worn(extracted, served, max_memory)))
+            large = len(asked[1]) > LARGE
+            wire_end.sendall(_answer(extracted, retiring=_worn(extracted, served, max_memory, large=large)))
 
 
 def _next(incoming: BufferedReader) -> tuple[bytes, bytes] | None:
@@ -57,9 +60,12 @@ def _answer(extracted: Extracted, *, retiring: bool) -> bytes:
     return wire.answer(out, retiring=True)
 
 
-def _worn(extracted: Extracted, served: int, max_memory: int) -> bool:
+def _worn(extracted: Extracted, served: int, max_memory: int, *, large: bool) -> bool:
     """Say whether the process should be replaced: it ran out of memory, has grown, or is old."""
-    return extracted.problem == "killed-memory" or served >= ITEMS or confine.resident() > max_memory // 2
+    if extracted.problem == "killed-memory" or served >= ITEMS:
+        return True
+    # To look costs as much as a twentieth of a page: after what may have grown it, and now and then.
+    return (large or served % LOOK == 0) and confine.resident() > max_memory // 2
 
 
 if __name__ == "__main__":

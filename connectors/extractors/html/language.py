@@ -15,7 +15,8 @@ _FEW, _FEW_KINDS = 3, 2
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset([*text.split(), *text.title().split()])  # not in capitals, which are SQL
+    words = text.split()
+    return frozenset([*words, *(word.title() for word in words if len(word) > 1)])  # not in capitals, which are SQL
 
 
 _ENGLISH = _words(

@@ -23,10 +23,14 @@ OTHERS = {
 }
 
 
-def test_english_is_known_without_loading_a_model():
+INDEX = "\n".join(f"[**{one}. The Use of {one}**](http://s.example/a/long/way/to/{one}.html)" for one in "VWXYZ")
+
+
+@pytest.mark.parametrize("text", [ENGLISH, INDEX])
+def test_english_is_known_without_loading_a_model(text):
     program = (
         "import sys\nfrom connectors.extractors.html.language import detected\n"
-        f"print(detected({ENGLISH!r}), 'py3langid' in sys.modules, 'numpy' in sys.modules)"
+        f"print(detected({text!r}), 'py3langid' in sys.modules, 'numpy' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["en", "False", "False"]
