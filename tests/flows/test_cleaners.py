@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from connectors.extractors.elsewhere import Elsewhere
 from connectors.extractors.pool import CleanerPool
 from connectors.models import CleaningRules, Resource
 from flows import cleaners
-from flows.cleaners import Dask, chosen
+from flows.cleaners import Dask, Ray, chosen
 
 RULES = CleaningRules()
 POISON = b"this page ends whatever reads it"
@@ -99,9 +100,10 @@ def cluster(tmp_path):
             process.wait()
 
 
-@pytest.mark.slow
-async def test_dask_workers_give_the_bytes_of_this_machine_and_a_page_that_ends_them_is_named(cluster):
-    def deadly(frames, version):
+def deadly():
+    """Return a far end that a poisonous page ends; one that travels by value, as no worker knows this file."""
+
+    def work_or_die(frames, version):
         import os
 
         from connectors.extractors.chunk import clean_chunk
@@ -110,7 +112,10 @@ async def test_dask_workers_give_the_bytes_of_this_machine_and_a_page_that_ends_
             os._exit(1)
         return clean_chunk(frames, version)
 
-    far = Elsewhere(cluster=Dask(cluster[0], work=deadly), chunk=8)
+    return work_or_die
+
+
+async def the_bytes_of_this_machine_and_the_poison_named(far):
     items = [resource(number, POISON if number == 11 else b"") for number in range(40)]
     outs = await asyncio.gather(*(far.clean(item, RULES) for item in items))
     await far.close()
@@ -118,6 +123,48 @@ async def test_dask_workers_give_the_bytes_of_this_machine_and_a_page_that_ends_
     assert outs.pop(11).problem == "killed-crash"
     items.pop(11)
     assert [wire.answer(out) for out in outs] == [wire.answer(work.drafted(item, RULES)) for item in items]
+
+
+@pytest.mark.slow
+async def test_dask_workers_give_the_bytes_of_this_machine_and_a_page_that_ends_them_is_named(cluster):
+    far = Elsewhere(cluster=Dask(cluster[0], work=deadly()), chunk=8)
+    await the_bytes_of_this_machine_and_the_poison_named(far)
+
+
+@pytest.fixture
+def ray_head():
+    """Run a Ray head of two processors on loopback; gives its client address."""
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        head, client = one.getsockname()[1], other.getsockname()[1]
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "200"}
+    ray = [str(Path(sys.executable).with_name("ray"))]
+    ports = ["--port", str(head), "--ray-client-server-port", str(client)]
+    few = ["--num-cpus", "2", "--include-dashboard", "false", "--object-store-memory", "100000000"]
+    words = ["start", "--head", "--node-ip-address", "127.0.0.1", *ports, *few]
+    head_node = subprocess.Popen(
+        [*ray, *words, "--block"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        until = time.monotonic() + 300
+        while socket.socket().connect_ex(("127.0.0.1", client)):
+            assert time.monotonic() < until, "the head does not start"
+            assert head_node.poll() is None, "the head has ended"
+            time.sleep(0.5)
+        yield f"127.0.0.1:{client}"
+    finally:
+        head_node.terminate()
+        head_node.wait(60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_ray_workers_give_the_bytes_of_this_machine_and_a_page_that_ends_them_is_named(ray_head):
+    far = Elsewhere(cluster=Ray(ray_head, work=deadly()), chunk=8)
+    await the_bytes_of_this_machine_and_the_poison_named(far)
 
 
 @pytest.mark.slow
