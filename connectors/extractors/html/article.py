@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SHORT = 400
 _BELIEVED = 0.5
+_BELIEVED_OF_PAGE = 0.25
 _KEPT = 0.5
 _MAX_CHARS = 2_000_000  # its cost grows faster than the page
 
@@ -32,7 +33,7 @@ def _shingles(text: str) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)] if size else []
 
 
-def filtered(content: str, html: str, uri: str, *, believed_from: float = _BELIEVED) -> str:
+def filtered(content: str, html: str, uri: str, *, whole: bool = False) -> str:
     """Return an article's Markdown without the blocks that trafilatura does not take for the article's text.
 
     The structure stays ours: only whole blocks go, code never, a heading only with all that stands under it, and
@@ -42,11 +43,11 @@ def filtered(content: str, html: str, uri: str, *, believed_from: float = _BELIE
         content: the Markdown.
         html: what it was written from.
         uri: the page's address.
-        believed_from: the share of ``content`` that trafilatura must have found.
+        whole: ``html`` is the whole page, in which trafilatura is to find the article itself.
     """
     if len(html) > _MAX_CHARS or len(content) < _SHORT:
         return content
-    text = _text_of(f"<html><body><article>{html}</article></body></html>", uri)
+    text = _text_of(html if whole else f"<html><body><article>{html}</article></body></html>", uri)
     blocks = split_blocks(content)
     wanted = [_shingles(block) for block in blocks]
     known: dict[int, set[tuple[str, ...]]] = {size: set() for size in range(1, _SIZE + 1)}
@@ -56,7 +57,7 @@ def filtered(content: str, html: str, uri: str, *, believed_from: float = _BELIE
     shares = [sum(one in known[len(one)] for one in own) / len(own) if own else 0.0 for own in wanted]
     total = sum(map(len, wanted)) or 1
     believed = sum(share * len(own) for share, own in zip(shares, wanted, strict=True)) / total
-    if believed < believed_from:
+    if believed < (_BELIEVED_OF_PAGE if whole else _BELIEVED):
         return content
     kept = [share >= _KEPT or "```" in block for share, block in zip(shares, blocks, strict=True)]
     for place in range(len(blocks) - 1, -1, -1):

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _INLINE = frozenset({
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn", "em", "font", "i", "ins", "kbd",
     "mark", "q", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "label",
-    "img", "picture", "button", "noindex",
+    "picture", "button", "noindex",
 })  # fmt: skip
+_HOLD_IMAGES = frozenset({"p", "figure", "td", "pre", "dd"})
+_SIGNS = frozenset({"br", "img"})
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _PROSE = frozenset({"p", "pre", "blockquote", "td", "dd", "li", "figcaption"})
 _MOST_NAMES = 12
@@ -64,10 +66,12 @@ class Block:
 
 @dataclass(slots=True, eq=False)
 class Blocks:
-    """The blocks of a page in their order, and the parts, outer ones first."""
+    """The blocks of a page in their order, the parts, outer ones first, images that are links or stand loose."""
 
     blocks: list[Block] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    linked_images: list[LexborNode] = field(default_factory=list)
+    loose_images: list[LexborNode] = field(default_factory=list)
 
 
 @lru_cache(maxsize=20_000)
@@ -144,6 +148,14 @@ class _Walk:
             return kind == special.DROP
         return tag in NEVER_WRITTEN
 
+    def _sign(self, node: LexborNode, tag: str, part: Part, *, in_link: bool) -> None:
+        if tag == "br":
+            self._texts.append(" ")
+        elif in_link:
+            self.found.linked_images.append(node)
+        elif part.tag not in _HOLD_IMAGES:
+            self.found.loose_images.append(node)
+
     def _walk(self, node: LexborNode, part: Part, *, in_link: bool) -> None:
         child = node.first_child
         children: dict[tuple[str, str], list[Part]] = {}
@@ -154,8 +166,8 @@ class _Walk:
                 self._texts.append(text)
                 if in_link:
                     self._linked += len(text)
-            elif tag == "br":
-                self._texts.append(" ")
+            elif tag in _SIGNS:
+                self._sign(child, tag, part, in_link=in_link)
             elif self._passed_over(child, tag):
                 pass
             elif tag in _INLINE or part.tag == "pre":  # code is one block, whatever its lines are made of

@@ -31,8 +31,8 @@ _REQUEST_CHARS = 600
 _FEW_WORDS = 100  # what was learned was learned from whole pages
 _SURE_ENOUGH = 0.6
 _SURE_OF_ARTICLE = 0.9
-_TECHNICAL = "pre, code, dt, kbd, samp, tt"
-_AGREES = (0.6, 1.4)
+_TECHNICAL = "pre, code, kbd, samp, tt"
+_AGREES = (0.7, 1.3)
 _UNSEEN = "script, style, template, svg, select, textarea"
 _WORD = re.compile(r"[A-Za-z_][\w-]{3,}")
 _QUOTED = re.compile(r"'([^']*)'")
@@ -218,10 +218,10 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice |
     if verdict.sureness < _SURE_ENOUGH or True not in verdict.keep:
         return None
     home = judge.home(found, verdict.keep).node
-    dropped = judge.mark(found, verdict.keep, kinds)
+    dropped = judge.mark(found, verdict.keep, kinds, pictured=about.article)
     content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(document.body))
     if about.article and verdict.sureness < _SURE_OF_ARTICLE:
-        content = article.filtered(content, home.html or "", document.uri, believed_from=_LEAST_SHARE)
+        content = article.filtered(content, document.decoded.text, document.uri, whole=True)
     within = _semantic_ancestor(home)
     inside = f" within {_name(within)}" if within is not None and within.mem_id != home.mem_id else ""
     return Choice(
@@ -287,6 +287,17 @@ def _product(document: Document, about: About) -> Choice | None:
     return Choice(content=text, strategy="product", why="the page sells one product")
 
 
+def _made_by(system: System, document: Document, rules: CleaningRules) -> Choice | None:
+    """What a system marks as content."""
+    for selector in system.container:
+        nodes = [node for node in _matches(document, selector) if _letters(node)]
+        if nodes:
+            why = f"made by {system.name}; its content is {selector}"
+            content = _write(document, nodes, system.drop + rules.remove)
+            return Choice(content=content, strategy=f"system:{system.name}", why=why)
+    return None
+
+
 def _candidates(document: Document, rules: CleaningRules, about: About) -> Iterator[Choice]:
     if rules.select:
         nodes = _outermost([node for selector in rules.select for node in _matches(document, selector)])
@@ -294,13 +305,8 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
             content = _write(document, nodes, rules.remove)
             yield Choice(content=content, strategy="select", why="the source's own selectors match")
     for system in systems_of(document, about.generator):
-        for selector in system.container:
-            nodes = [node for node in _matches(document, selector) if _letters(node)]
-            if nodes:
-                why = f"made by {system.name}; its content is {selector}"
-                content = _write(document, nodes, system.drop + rules.remove)
-                yield Choice(content=content, strategy=f"system:{system.name}", why=why)
-                break
+        if choice := _made_by(system, document, rules):
+            yield choice
     if about.product and (product := _product(document, about)):
         yield product
     yield _unknown(document, special.kinds_of(document.tree, rules.remove), about)

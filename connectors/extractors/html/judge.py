@@ -22,6 +22,8 @@ _KEEP_HEADING = 0.2
 _BETWEEN = 0.1
 _STRICTER = 0.12  # what is doubtful beside an article is seldom part of it
 _STRICTEST = 0.8
+_NEARLY_ALL = 0.8
+_TEXTS = frozenset({"p", "li", "td", "pre"})
 _WORTH_TELLING = 3  # words
 _ROWS = frozenset({"tr", "td", "th", "tbody", "thead", "tfoot", "caption", "p", "ul", "ol", "li", "pre"})
 
@@ -104,6 +106,8 @@ def verdict(found: Blocks, about: About) -> Verdict:
         threshold = max(threshold, min(threshold + _STRICTER, _STRICTEST))
     keep = [one >= threshold for one in chances]
     _whole_tables(found, chances, keep, threshold)
+    if about.article:
+        _one_place(found, keep)
     _mended(found, chances, keep)
     return Verdict(keep=keep, sureness=sureness)
 
@@ -121,8 +125,15 @@ def best_threshold(chances: list[float], words: list[int]) -> tuple[float, float
     return threshold, best
 
 
-def mark(found: Blocks, keep: list[bool], kinds: dict[int, str]) -> list[str]:
-    """Mark in ``kinds`` the outermost elements without a kept block as dropped; return the names of the larger ones."""
+def mark(found: Blocks, keep: list[bool], kinds: dict[int, str], *, pictured: bool) -> list[str]:
+    """Mark in ``kinds`` the outermost elements without a kept block as dropped; return the names of the larger ones.
+
+    Args:
+        found: the page's blocks.
+        keep: which of them are content.
+        kinds: what each node is, by `mem_id`; changed.
+        pictured: pictures belong to the text even where no figure or paragraph holds them.
+    """
     kept_before = [0]
     for one in keep:
         kept_before.append(kept_before[-1] + one)
@@ -130,6 +141,8 @@ def mark(found: Blocks, keep: list[bool], kinds: dict[int, str]) -> list[str]:
     last = len(keep) - 1 - keep[::-1].index(True) if True in keep else -1
     gone: set[int] = set()
     dropped: list[str] = []
+    for image in found.linked_images + ([] if pictured else found.loose_images):
+        kinds[image.mem_id] = special.DROP  # the picture of a teaser says what its text says
     for part in found.parts:
         if part.up is not None and id(part.up) in gone:
             gone.add(id(part))
@@ -155,6 +168,24 @@ def home(found: Blocks, keep: list[bool]) -> Part:
         if inner.up is part and inner.first <= first and inner.last >= last:
             part = inner
     return part
+
+
+def _one_place(found: Blocks, keep: list[bool]) -> None:
+    """Keep of an article what stands in the deepest element that holds nearly all of it, and its h1."""
+    taken = [0]
+    for block, kept in zip(found.blocks, keep, strict=True):
+        taken.append(taken[-1] + block.words * kept)
+    part = found.parts[0]
+    for inner in found.parts:
+        if (
+            inner.up is part
+            and inner.tag not in _TEXTS
+            and taken[inner.last] - taken[inner.first] >= _NEARLY_ALL * taken[-1]
+        ):
+            part = inner
+    for place, block in enumerate(found.blocks):
+        if not part.first <= place < part.last and block.part.tag != "h1":
+            keep[place] = False
 
 
 def _whole_tables(found: Blocks, chances: list[float], keep: list[bool], threshold: float) -> None:
