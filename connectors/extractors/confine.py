@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import platform
 import resource as limits
 import signal
 import struct
@@ -73,7 +72,7 @@ def _refuse_network_and_programs() -> bool:
 
     Source: Linux, Documentation/userspace-api/seccomp_filter.rst.
     """
-    known = _MACHINES.get(platform.machine())
+    known = _MACHINES.get(os.uname().machine)
     if known is None:
         return False
     audit, seccomp, refused = known

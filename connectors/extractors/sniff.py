@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from io import BytesIO
 from urllib.parse import unquote, urlsplit
 
@@ -88,6 +87,8 @@ def magic(body: bytes) -> str:
 
 
 def _zip_kind(body: bytes) -> str:
+    import zipfile  # it brings much, and most sites have no archives
+
     try:
         with zipfile.ZipFile(BytesIO(body)) as archive:
             names = set(archive.namelist()[:10_000])
