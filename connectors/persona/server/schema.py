@@ -114,7 +114,7 @@ def connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA foreign_keys = ON")
     # A success answer says that the pages are kept: it waits for the disk.
     db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA cache_size = -16000")
+    db.execute("PRAGMA cache_size = -4000")  # of each connection: the system keeps the file in memory anyway
     return db
 
 
