@@ -63,11 +63,12 @@ def test_the_form_is_filled_and_the_report_is_read_in_a_browser(local_prefect, s
     picture(page, "run")
     report = local_prefect.latest_report(run)
     page.goto(f"{local_prefect.ui_url}/v2/artifacts/artifact/{report['id']}")
-    page.get_by_text("What to do next").wait_for()
+    told = re.compile(r"(\d+) discovered = (\d+) fetched \+ (\d+) not modified \+ (\d+) skipped \+ (\d+) failed")
+    # The UI draws the words, then loads what draws Markdown and draws them again: in between there are none.
+    _until(lambda: told.search(page.inner_text("body")) and "What to do next" in page.inner_text("body"))
+    page.wait_for_load_state("networkidle")
     shown = page.inner_text("body")
-    balance = re.search(
-        r"(\d+) discovered = (\d+) fetched \+ (\d+) not modified \+ (\d+) skipped \+ (\d+) failed", shown
-    )
+    balance = told.search(shown)
     assert balance, shown
     discovered, *parts = map(int, balance.groups())
     assert discovered == sum(parts)
