@@ -52,7 +52,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ),
     (
         "note",
-        "aside.footnote, dl.footnote, .footnotes li, [data-footnotes] li, ol.references > li, .footnote-definition, section[role=doc-endnotes] li, div.footnote, table.footnote",
+        "aside.footnote, dl.footnote, .footnotes li, [data-footnotes] li, ol.references > li, .footnote-definition, section[role=doc-endnotes] li, div.footnote[id], div.footnote > ol > li, table.footnote",
     ),
     (
         "math",

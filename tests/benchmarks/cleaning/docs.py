@@ -34,7 +34,7 @@ FOOTNOTES = (
     "a.footnote-reference, a.footnote-ref, a.footnoteref, a.footnote, a[role=doc-noteref], a[data-footnote-ref], a.fn-backref, a.footnote-backref,"
     " a.footnote-back, .footnote a.para, a[role=doc-backlink]:not(.toc-backref), a[data-footnote-backref]"
 )
-NO_ITEMS = ".footnotes li, [data-footnotes] li, [role=doc-endnotes] li, [role=tablist] li, li[role=tab]"
+NO_ITEMS = ".footnotes li, .footnote li, [data-footnotes] li, [role=doc-endnotes] li, [role=tablist] li, li[role=tab]"
 GOLD: dict[str, tuple[str, str]] = {
     "sphinx": ("article.bd-article, article#furo-main-content, div[itemprop=articleBody], div.body, [role=main]", ".related, div.sphinxsidebar, .prev-next-area, .bd-header-article, footer, .footer-article"),
     "docbook": ("#docContent, body", ".navheader, .navfooter, #docFooter"),
@@ -142,6 +142,7 @@ class Gold:
             node.replace_with("\n")
         for node in pre.select("div.where"):
             node.insert_before("\n")
+            node.insert_after("\n")
         lines = pre.select(".ec-line")
         return "\n".join(line.get_text().rstrip("\n") for line in lines) if lines else pre.get_text().strip("\n")
 

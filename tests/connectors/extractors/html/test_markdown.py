@@ -154,10 +154,11 @@ def test_tasks_say_whether_they_are_done(markdown):
     assert found == "- [x] a\n- [ ] b"
 
 
-def test_footnotes_are_footnotes(markdown):
+@pytest.mark.parametrize("name", ["footnotes", "footnote"])
+def test_footnotes_are_footnotes(markdown, name):
     found = markdown(
         '<p>Text<sup id="r1"><a class="footnote-ref" href="#fn:1">1</a></sup>.</p>'
-        '<div class="footnotes"><ol><li id="fn:1"><p>Note. <a class="footnote-backref" href="#r1">↩</a></p></li></ol></div>'
+        f'<div class="{name}"><ol><li id="fn:1"><p>Note. <a class="footnote-backref" href="#r1">↩</a></p></li></ol></div>'
     )
     assert "Text[^1]." in found
     assert found.endswith("\n\n[^1]: Note.")
