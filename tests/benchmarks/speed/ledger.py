@@ -1,6 +1,7 @@
 """What the ledger costs a page, and whether that grows: a first import and an unchanged night over one SQLite ledger.
 
     uv run python tests/benchmarks/speed/ledger.py [PAGES...]        # default: 10000 100000; 1000000 takes half an hour
+    uv run python tests/benchmarks/speed/ledger.py --frontier [URLS...]          # only found and taken, not recorded
 
 Each page goes the whole way: found, taken, read, recorded, cut into a batch, sent, seen once; then a night of 304s.
 Reported: CPU microseconds a page of the first and of the last tenth (what grows shows there), memory, bytes on disk.
@@ -99,7 +100,36 @@ async def deliver(ledger, run, *, final: bool) -> None:
         await ledger.sending.confirm(run, {page.version_id: [f"item-{page.version_id}"] for page in work.pending})
 
 
+async def frontier_only(urls: int) -> None:
+    """Find so many addresses, each as often again as a link that is known, and take them all."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_ledger(f"sqlite:///{Path(folder) / 'ledger.sqlite3'}") as ledger:
+            run = await ledger.begin(
+                source="docs", kind="website", origin=uri(0), destination="d", options={}, purpose="sync", config="c"
+            )
+            frontier, found, taken = Frontier(ledger.frontier(run)), Tenths(urls), Tenths(urls)
+            for start in range(0, urls, LINKS * AT_ONCE):  # as many pages at once as a crawl has in work
+                pages = [
+                    [Found(uri=uri(number), by="link", depth=1) for number in range(first, min(urls, first + LINKS))]
+                    for first in range(start, min(urls, start + LINKS * AT_ONCE), LINKS)
+                ]
+                for _ in range(2):
+                    await asyncio.gather(*(frontier.add(links) for links in pages))
+                found.passed(min(urls, start + LINKS * AT_ONCE))
+            done, taken.marks = 0, [time.process_time()]
+            while due := await frontier.take(100):
+                done += len(due)
+                taken.passed(done)
+        assert done == urls, done
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{urls:9} URLs: us to find one {found}, to take one {taken}; peak {peak:.0f} MB", flush=True)
+
+
 async def main() -> None:
+    if sys.argv[1:2] == ["--frontier"]:
+        for urls in [int(word) for word in sys.argv[2:]] or [10_000, 1_000_000]:
+            await frontier_only(urls)
+        return
     print(f"{'pages':>9} {'import: us a page':>22} {'unchanged: us a page':>22} {'peak MB':>8} {'bytes a page':>13}")
     for pages in [int(word) for word in sys.argv[1:]] or [10_000, 100_000]:
         with tempfile.TemporaryDirectory() as folder:
