@@ -85,7 +85,8 @@ def chance(row: list[float], trees: tuple[Node, ...]) -> float:
     for number, tree in enumerate(trees):
         node = tree
         while type(node) is tuple:
-            node = node[2] if row[node[0]] <= node[1] else node[3]
+            column, least, below, above = node
+            node = below if row[column] <= least else above
         total += node  # type: ignore[operator]
         if number == _SURE_AFTER and total < -_CERTAIN:
             break
