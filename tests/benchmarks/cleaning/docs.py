@@ -140,8 +140,9 @@ class Gold:
     def _code(pre) -> str:
         for node in pre.select("br"):
             node.replace_with("\n")
-        for node in pre.select("div.where"):
-            node.insert_before("\n")
+        for node in pre.select("div.where, div.code-attribute"):  # lines of their own, as a browser shows them
+            if "where" in node["class"]:
+                node.insert_before("\n")
             node.insert_after("\n")
         lines = pre.select(".ec-line")
         return "\n".join(line.get_text().rstrip("\n") for line in lines) if lines else pre.get_text().strip("\n")
