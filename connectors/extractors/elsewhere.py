@@ -31,6 +31,7 @@ LINGER_S = 0.05  # how long an item waits for others to travel with
 CHUNKS_AT_ONCE = 64
 LOOK_S = 5.0
 PATIENCE_S = 120.0
+CONNECT_S = 180.0  # what connects is imported within it, too
 
 
 class WorkersLostError(Exception):
@@ -73,6 +74,7 @@ class Elsewhere:
     """Cleans as `pool.CleanerPool` does, on the workers of a cluster; use it within one event loop.
 
     Attributes:
+        connect_s: how long connecting may take; something else than a cluster may take the call and say nothing.
         patience_s: how long the cluster may be without any worker before the run is stopped, resumably.
         at_once: how many items are worth having in work.
     """
@@ -81,6 +83,7 @@ class Elsewhere:
     chunk: int = CHUNK
     linger_s: float = LINGER_S
     look_s: float = LOOK_S
+    connect_s: float = CONNECT_S
     patience_s: float = PATIENCE_S
     at_once: int = 16 * CHUNK
     sent: int = 0
@@ -134,7 +137,7 @@ class Elsewhere:
     async def _watched(self) -> None:
         """Connect, then keep an eye on how many workers there are."""
         try:
-            await _beside(self.cluster.open)
+            await asyncio.wait_for(_beside(self.cluster.open), self.connect_s)
             self._connected = True
             seen = time.monotonic()
             while self._failure is None:
@@ -147,6 +150,10 @@ class Elsewhere:
                     )
                 self._feed()
                 await asyncio.sleep(self.look_s if self._slots else min(1.0, self.look_s))
+        except TimeoutError:
+            self._fail(
+                FatalError(f"The cluster did not answer for {self.connect_s:g} seconds. Is it one of this kind?")
+            )
         except Exception as error:  # noqa: BLE001 - whoever waits for a page hears of it
             self._fail(error)
 

@@ -141,6 +141,15 @@ async def test_a_cluster_without_workers_stops_the_run_after_a_while_and_resumab
         await cleaners.clean(resource(1), RULES)
 
 
+async def test_what_takes_the_call_and_says_nothing_does_not_hold_the_run(elsewhere):
+    class Mute(Cluster):
+        def open(self):
+            threading.Event().wait(5)
+
+    with pytest.raises(FatalError, match="did not answer for"):
+        await asyncio.wait_for(elsewhere(Mute(), connect_s=0.1).clean(resource(1), RULES), 4)
+
+
 async def test_when_the_cluster_is_gone_everybody_who_waits_hears_of_it(elsewhere):
     class Gone(Cluster):
         def carry_out(self, frames, version):
