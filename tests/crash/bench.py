@@ -49,6 +49,7 @@ class Verdict:
     runs: int = 0
     posts: int = 0
     stood_still_s: float = 0.0
+    locked: bool = False
     words: str = ""
 
     @property
@@ -271,7 +272,11 @@ class Bench:
         return await self.judge(case, order, verdict)
 
     async def takeover(self, case: Case, fault: str) -> Verdict:
-        """Stop the process at a place, let another one take its source over and end, then wake the first one up."""
+        """Stop the process at a place, let another one take its source over and end, then wake the first one up.
+
+        One that stands still inside a transaction holds SQLite's lock. The other one must say so and stop; then it is
+        killed, as a person would do, and the other one tries again.
+        """
         order = await self.prepare(case) | {"stale_s": 0.8, "beat_s": 0.1}
         verdict = Verdict(case.name, f"stop at {fault}")
         first = await self._house.zygote.start(order | {"fault": fault, "fate": "stop"})
@@ -281,10 +286,15 @@ class Bench:
         await asyncio.sleep(0.9)
         verdict.open_batches = await self._house.store.open_batches(order["name"])
         code = await self.do(order)
-        if state:
+        verdict.locked = bool(state) and code == STOPPED and "database is locked" in self.words()
+        if verdict.locked:
+            os.kill(first.pid.result(), signal.SIGKILL)
+            await first.ended
+            code = await self.do(order)
+        elif state:
             os.kill(first.pid.result(), signal.SIGCONT)
         ended = await first.ended
-        verdict.stuck = code != DONE or ended not in {STOPPED, DONE}
+        verdict.stuck = code != DONE or ended not in ({-signal.SIGKILL} if verdict.locked else {STOPPED, DONE})
         verdict.words = f"first ended with {ended}, second with {code}"
         return await self.judge(case, order, verdict)
 

@@ -46,6 +46,7 @@ class Report:
     stuck: int = 0
     posts: int = 0
     again: int = 0
+    locked: int = 0
     bad: list = dataclasses.field(default_factory=list)
     broken: list = dataclasses.field(default_factory=list)
     naive: Counter = dataclasses.field(default_factory=Counter)
@@ -67,6 +68,7 @@ class Report:
         self.foreign += verdict.foreign
         self.stuck += verdict.stuck
         self.posts += verdict.posts
+        self.locked += verdict.locked
         if verdict.bad:
             self.bad.append(verdict)
             print(f"BAD {kind}: {verdict}", file=sys.stderr, flush=True)
@@ -130,6 +132,7 @@ class Report:
             "created twice on the way": self.created_twice,
             "foreign items touched": self.foreign,
             "stuck": self.stuck,
+            "stopped inside a transaction, so killed before it was taken over": self.locked,
             "done again because the machine stood still": self.again,
             "trials that the bench could not carry out": self.broken,
             "controls that went red": self.controls,
