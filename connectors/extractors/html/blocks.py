@@ -55,23 +55,33 @@ class Part:
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """A run of text with nothing but inline elements in it."""
+    """A run of text with nothing but inline elements in it, and its nodes."""
 
     part: Part
     text: str
     words: int
     linked: int
     bold: int
+    nodes: list[LexborNode]
+
+
+@dataclass(slots=True, eq=False)
+class Image:
+    """A picture, how many blocks end before it, whether it is a link, and whether it stands in no paragraph or figure."""
+
+    node: LexborNode
+    place: int
+    linked: bool
+    loose: bool
 
 
 @dataclass(slots=True, eq=False)
 class Blocks:
-    """The blocks of a page in their order, the parts, outer ones first, images that are links or stand loose."""
+    """The blocks of a page in their order, the parts, outer ones first, and the images."""
 
     blocks: list[Block] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
-    linked_images: list[LexborNode] = field(default_factory=list)
-    loose_images: list[LexborNode] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
 
 
 @lru_cache(maxsize=20_000)
@@ -92,6 +102,7 @@ class _Walk:
         self._kinds = kinds
         self.found = Blocks()
         self._texts: list[str] = []
+        self._nodes: list[LexborNode] = []
         self._linked = 0
         self._bold = 0
 
@@ -122,7 +133,7 @@ class _Walk:
         if words:
             count = len(words)
             linked = round(count * min(self._linked / len(whole), 1.0)) if self._linked else 0
-            self.found.blocks.append(Block(part, " ".join(words), count, linked, self._bold))
+            self.found.blocks.append(Block(part, " ".join(words), count, linked, self._bold, self._nodes))
             part.words += count
             part.linked += linked
             if part.tag in _PROSE:
@@ -130,6 +141,7 @@ class _Walk:
             elif part.tag in HEADINGS:
                 part.headings += 1
         self._texts = []
+        self._nodes = []
         self._linked = self._bold = 0
 
     def _close(self, part: Part) -> None:
@@ -151,10 +163,9 @@ class _Walk:
     def _sign(self, node: LexborNode, tag: str, part: Part, *, in_link: bool) -> None:
         if tag == "br":
             self._texts.append(" ")
-        elif in_link:
-            self.found.linked_images.append(node)
-        elif part.tag not in _HOLD_IMAGES:
-            self.found.loose_images.append(node)
+        else:
+            loose = part.tag not in _HOLD_IMAGES
+            self.found.images.append(Image(node, len(self.found.blocks), in_link, loose))
 
     def _walk(self, node: LexborNode, part: Part, *, in_link: bool) -> None:
         child = node.first_child
@@ -164,6 +175,7 @@ class _Walk:
             if tag == "-text":
                 text = child.text_content or ""
                 self._texts.append(text)
+                self._nodes.append(child)
                 if in_link:
                     self._linked += len(text)
             elif tag in _SIGNS:

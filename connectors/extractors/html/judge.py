@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -13,7 +14,7 @@ from connectors.extractors.html import evidence, special
 from connectors.extractors.html.blocks import HEADINGS
 
 if TYPE_CHECKING:
-    from connectors.extractors.html.blocks import Blocks, Part
+    from connectors.extractors.html.blocks import Blocks, Image, Part
     from connectors.extractors.html.metadata import About
 
 _CERTAIN = 4.5
@@ -25,6 +26,8 @@ _STRICTEST = 0.8
 _NEARLY_ALL = 0.8
 _TEXTS = frozenset({"p", "li", "td", "pre"})
 _WORTH_TELLING = 3  # words
+_MOST_HEARD = 100
+_SPOKEN = re.compile(r"[^\W\d_]{2,}")
 _ROWS = frozenset({"tr", "td", "th", "tbody", "thead", "tfoot", "caption", "p", "ul", "ol", "li", "pre"})
 
 Node = float | tuple[int, float, Any, Any]
@@ -127,7 +130,7 @@ def best_threshold(chances: list[float], words: list[int]) -> tuple[float, float
 
 
 def mark(found: Blocks, keep: list[bool], kinds: dict[int, str], *, pictured: bool) -> list[str]:
-    """Mark in ``kinds`` the outermost elements without a kept block as dropped; return the names of the larger ones.
+    """Mark in ``kinds`` as dropped the outermost elements without a kept block, and loose text; return what went.
 
     Args:
         found: the page's blocks.
@@ -142,8 +145,13 @@ def mark(found: Blocks, keep: list[bool], kinds: dict[int, str], *, pictured: bo
     last = len(keep) - 1 - keep[::-1].index(True) if True in keep else -1
     gone: set[int] = set()
     dropped: list[str] = []
-    for image in found.linked_images + ([] if pictured else found.loose_images):
-        kinds[image.mem_id] = special.DROP  # the picture of a teaser says what its text says
+    repeated = _Heard(found, keep).repeated
+    kinds.update(
+        (image.node.mem_id, special.DROP)
+        for image in found.images
+        # The picture of a teaser says what its text says.
+        if image.linked or (image.loose and not pictured) or repeated(image)
+    )
     for part in found.parts:
         if part.up is not None and id(part.up) in gone:
             gone.add(id(part))
@@ -157,7 +165,40 @@ def mark(found: Blocks, keep: list[bool], kinds: dict[int, str], *, pictured: bo
             kinds[part.node.mem_id] = special.DROP
             if part.words >= _WORTH_TELLING:
                 dropped.append(f"{part.tag} {part.named[:40]}".strip())
+    for block, kept in zip(found.blocks, keep, strict=True):
+        if not kept and id(block.part) not in gone:
+            kinds.update((node.mem_id, special.DROP) for node in block.nodes)
     return dropped
+
+
+class _Heard:
+    """What a page's headings and pictures have said: a picture is told where it says more."""
+
+    def __init__(self, found: Blocks, keep: list[bool]) -> None:
+        self._blocks, self._keep = found.blocks, keep
+        self._said: list[frozenset[str]] = []
+        self._read = 0
+
+    def repeated(self, image: Image) -> bool:
+        """Say whether a heading above, a picture before or the text beside says all that an image's alt says."""
+        alt = _spoken(image.node.attributes.get("alt") or "")
+        for place in range(self._read, image.place):
+            if self._keep[place] and self._blocks[place].part.tag in HEADINGS:
+                self._said.append(_spoken(self._blocks[place].text))
+        self._read = max(self._read, image.place)
+        beside = (
+            _spoken(self._blocks[place].text)
+            for place in (image.place - 1, image.place)
+            if 0 <= place < len(self._blocks) and self._keep[place]
+        )
+        if any(alt <= said for said in self._said[-_MOST_HEARD:]) or any(alt <= said for said in beside):
+            return True
+        self._said.append(alt)
+        return False
+
+
+def _spoken(text: str) -> frozenset[str]:
+    return frozenset(_SPOKEN.findall(text.lower()))
 
 
 def home(found: Blocks, keep: list[bool]) -> Part:

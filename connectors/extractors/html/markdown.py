@@ -112,12 +112,12 @@ class Writer:
         child = node.first_child
         while child is not None:
             tag = child.tag
-            if tag == "-text":
+            if child.mem_id in kinds:
+                self._node(child, flow)
+            elif tag == "-text":
                 text = child.text_content or ""
                 if flow.runs or not text.isspace():  # white space before a paragraph is nobody's
                     flow.runs.append((text, self._style, self._link))
-            elif child.mem_id in kinds:
-                self._node(child, flow)
             else:
                 _WRITERS.get(tag, _through)(self, child, flow)
             child = child.next
@@ -141,7 +141,7 @@ class Writer:
         before = self._style
         self._style |= style
         only = node.first_child
-        if only is not None and only.tag == "-text" and only.next is None:
+        if only is not None and only.tag == "-text" and only.next is None and only.mem_id not in self.kinds:
             flow.runs.append((only.text_content or "", self._style, self._link))
         else:
             self._children(node, flow)
@@ -213,7 +213,7 @@ class Writer:
             own = Flow()
             if child.tag == "li" and not self.kinds.get(child.mem_id):
                 self._children(child, own)
-            elif child.tag == "-text":
+            elif child.tag == "-text" and child.mem_id not in self.kinds:
                 own.runs.append((child.text_content or "", self._style, self._link))
             else:
                 self._node(child, own)

@@ -276,6 +276,8 @@ def task(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 
 def tab_list(_writer: Writer, node: LexborNode, _flow: Flow) -> bool:
     """The handles of tabs: left out where they name the panels that they open, which then bear their names."""
+    if node.css_first(_PANEL):  # an accordion: the panels stand among their handles
+        return False
     return node.css_first("[role=tab][aria-controls], [role=tab][id]") is not None
 
 
@@ -283,12 +285,25 @@ def tab_panel(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """What one tab shows, under the tab's label in bold, wherever the two stand."""
     blocks = writer.blocks(node)
     tab = _tab_of(writer, node)
-    if tab is not None and blocks:
+    if tab is not None and blocks and not _is_written(tab):
         name = writer.line(tab)
         flow.add(f"**{name}**" if name else "")
     flow.flush()
     flow.blocks.extend(blocks)
     return True
+
+
+_PANEL = "[role=tabpanel]"
+
+
+def _is_written(tab: LexborNode) -> bool:
+    """Say whether a tab is written where it stands: it, or the list that it is in, holds panels."""
+    if tab.css_first(_PANEL):
+        return True
+    above = tab.parent
+    while above is not None and above.tag and above.attributes.get("role") != "tablist":
+        above = above.parent
+    return above is not None and bool(above.tag) and above.css_first(_PANEL) is not None
 
 
 def _tab_of(writer: Writer, panel: LexborNode) -> LexborNode | None:

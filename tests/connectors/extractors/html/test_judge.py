@@ -5,6 +5,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from connectors.extractors.html import blocks, evidence, judge
+from connectors.extractors.html.markdown import Writer
 
 SENTENCE = "The committee said on Monday that the bridge would be closed for repairs until the spring, and that buses would run instead."
 TEASERS = "".join(
@@ -105,3 +106,45 @@ def test_a_table_of_data_is_kept_or_dropped_as_one(extract):
         extract(ARTICLE.replace("<h2>", f"<table><tr><th>When<th>What<th>How</tr>{rows}</table><h2>")).pages[0].content
     )
     assert content.count("| Line ") in {0, 12}
+
+
+def marked(page: str, kept: set[str]) -> tuple[LexborHTMLParser, dict[int, str]]:
+    parser, found = read(page)
+    kinds: dict[int, str] = {}
+    judge.mark(found, [block.text in kept for block in found.blocks], kinds, pictured=True)
+    return parser, kinds
+
+
+def written(page: str, kept: set[str]) -> str:
+    parser, kinds = marked(page, kept)
+    assert parser.body is not None
+    return "\n\n".join(Writer(kinds=kinds, resolve=lambda target: target).blocks(parser.body))
+
+
+@pytest.mark.parametrize(
+    ("page", "left"),
+    [
+        ("<div><a href=#m>Skip</a><p>Kept.</p>Share <b>this</b> now</div>", "Kept."),
+        ("<ul><li>Menu<div>Kept.</div></ul>", "- Kept."),
+        ("<ul>Follow us<li>Kept.</ul>", "- Kept."),
+    ],
+)
+def test_loose_text_that_is_no_content_goes_from_an_element_that_stays(page, left):
+    assert written(page, {"Kept."}) == left
+
+
+PICTURED = "<h2>The old bridge</h2><p>Kept.</p><figure><img src=a.png alt='{}'><figcaption>Seen from the north</figcaption></figure><p>Kept.</p>"
+
+
+@pytest.mark.parametrize("alt", ["The bridge 2", "the north", "Old Bridge, The"])
+def test_a_picture_that_says_what_a_heading_or_its_caption_says_is_not_told(alt):
+    assert "![" not in written(PICTURED.format(alt), {"The old bridge", "Kept.", "Seen from the north"})
+
+
+def test_a_picture_that_says_more_is_told_and_the_same_words_once():
+    text = written(PICTURED.format("Two arches of the bridge") * 2, {"The old bridge", "Kept.", "Seen from the north"})
+    assert text.count("![Two arches of the bridge](a.png)") == 1
+
+
+def test_a_heading_that_is_not_kept_says_nothing_for_a_picture():
+    assert "![The bridge](a.png)" in written(PICTURED.format("The bridge"), {"Kept.", "Seen from the north"})

@@ -120,6 +120,18 @@ def test_tabs_and_panels_that_stand_apart_are_joined_by_their_names(extract):
     assert extract(page).pages[0].content.endswith("two ways.\n\n**npm**\n\none\n\n**yarn**\n\ntwo")
 
 
+ACCORDIONS = [
+    '<div role="tablist"><div role="tab" id="h1"><h2><button aria-controls="p1">Who</button></h2><div role="tabpanel" id="p1" aria-labelledby="h1"><p>All.</p></div></div></div>',
+    '<div role="tablist"><h2 role="tab" id="h1">Who</h2><div role="tabpanel" id="p1" aria-labelledby="h1"><p>All.</p></div></div>',
+]
+
+
+@pytest.mark.parametrize("accordion", ACCORDIONS)
+def test_an_accordion_that_calls_itself_a_list_of_tabs_keeps_its_panels_and_says_each_handle_once(extract, accordion):
+    page = extract(f"<title>T</title><main><p>Questions.</p>{accordion}</main>").pages[0]
+    assert page.content == "Questions.\n\n## Who\n\nAll."
+
+
 def test_the_number_of_an_equation_is_no_part_of_it(extract):
     page = '<title>T</title><main><p>So it is.</p><div class="math notranslate" id="e"><span class="eqno">(1)<a class="headerlink" href="#e">¶</a></span>\\[a+b\\]</div></main>'
     assert extract(page).pages[0].content == "So it is.\n\n$$a+b$$"
