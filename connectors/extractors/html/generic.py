@@ -224,11 +224,25 @@ def dominant(start: LexborNode, kinds: dict[int, str], measured: Measured, *, is
         )
         if best.tag in _LEAVES or best.mem_id in kinds or most < (1 - allowed) * total or not most:
             return node
-        if not is_article and any(
-            child is not best and weight > _A_LINE and child.css_first(_HEADINGS) for child, weight in sizes
-        ):
+        if not is_article and _headed_beside(node, best, sizes, kinds):
             return node
         node = best
+
+
+def _headed_beside(
+    node: LexborNode, best: LexborNode, sizes: list[tuple[LexborNode, float]], kinds: dict[int, str]
+) -> bool:
+    """Say whether a heading, or a part of the text with one, stands beside the largest part."""
+    for child, weight in sizes:
+        least = 0 if child.tag == "section" else _A_LINE
+        if child is not best and weight > least and child.css_first(_HEADINGS):
+            return True
+    return any(
+        child.tag in {"h1", "h2", "h3", "h4"}
+        and kinds.get(child.mem_id) != special.DROP
+        and (child.text() or "").strip()
+        for child in node.iter()
+    )
 
 
 def beginning(body: LexborNode, kinds: dict[int, str], measured: Measured, *, is_article: bool) -> LexborNode:

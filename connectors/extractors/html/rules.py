@@ -122,6 +122,12 @@ SYSTEMS: tuple[System, ...] = (
         drop=(".nav-chapters", ".nav-wrapper", ".buttons", ".mobile-nav-chapters"),
     ),
     System(
+        name="erl-docgen",
+        detect="link[rel=stylesheet][href$='otp_doc.css'], #container > #content > .innertube",
+        container=("#content > .innertube", "#content"),
+        drop=(".ghlink-before", ".ghlink-after", ".footer", ".exports-funcs-view"),
+    ),
+    System(
         name="rustdoc",
         generator="rustdoc",
         detect="body.rustdoc, rustdoc-toolbar",

@@ -67,7 +67,7 @@ KINDS: tuple[tuple[str, str], ...] = (
             ".sr-only, .visually-hidden, .screen-reader-text, .visuallyhidden, .screenreader-only, .assistive, .cdk-visually-hidden, "
             ".linenos, .linenodiv, .lineno, .linenumber, .line-numbers-rows, .line-numbers-wrapper, .gutter, .rouge-gutter, .hljs-ln-numbers, "
             ".react-syntax-highlighter-line-number, td.lntd:first-child, td.listing_lines, .highlight .ln, "
-            ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, .vp-code-group .tabs, .MathJax, "
+            ".copybtn, .copy-button, .btn-copy, .clipboard-copy, button.copy, #copy-path, .vp-code-group .tabs, .MathJax, "
             "div[class*=language-] > span.lang, .mw-editsection, .skip-link, .skiplink, .noprint, .navbox, .print-only"
         ),
     ),
@@ -93,6 +93,7 @@ _SIGNS = frozenset(
         "❡",
     }
 )
+_SOURCES = frozenset({"[src]", "src", "[source]", "[edit]"})  # beside a heading's words
 _TITLES = (
     ".admonition-title, .admonition-heading, .custom-block-title, .title, .callout-title, .markdown-alert-title, "
     ".starlight-aside__title, .alert-title, .admonitionTitle, [class*=admonitionHeading], .alert-heading"
@@ -108,11 +109,9 @@ def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
             kinds[node.mem_id] = kind
     for node in tree.css("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
         href = node.attributes.get("href")
-        if (
-            (href is None or "#" in href)
-            and (node.text() or "").strip().lower() in _SIGNS
-            and not node.css_first("img[alt]")
-        ):
+        said = (node.text() or "").strip().lower()
+        is_sign = (href is None or "#" in href) and said in _SIGNS and not node.css_first("img[alt]")
+        if is_sign or (said in _SOURCES and _text_beside(node)):
             kinds[node.mem_id] = DROP
     for node in unseen(tree):
         kinds[node.mem_id] = DROP
@@ -121,6 +120,10 @@ def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
             for node in tree.css(selector):
                 kinds[node.mem_id] = DROP
     return kinds
+
+
+def _text_beside(node: LexborNode) -> bool:
+    return node.parent is not None and len((node.parent.text() or "").strip()) > len((node.text() or "").strip())
 
 
 def unseen(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:
@@ -200,20 +203,15 @@ def _label(node: LexborNode) -> str:
 
 
 def admonition(writer: Writer, node: LexborNode, flow: Flow) -> bool:
-    """A box with a label: a quotation that begins with the label in bold; flat where it holds code."""
-    title = node.css_first(_TITLES)
+    """A box with a label: a quotation that begins with the label in bold; flat where it holds code or tables."""
+    cell = node.css_first("td.content")  # AsciiDoc's boxes are tables of two cells: the label, the text
+    title = node.css_first(_TITLES if cell is None else "td.icon .title")
     heading = title is None or title.tag not in {"h1", "h2", "h3", "h4", "h5", "h6"}
     label = writer.line(title).strip("* ") if title is not None and heading else ""
     if title is not None and heading:
         writer.hide(title)
-    cell = node.css_first("td.content")
     blocks = writer.blocks(node if cell is None else cell)
     if not blocks and not label:
-        return True
-    if cell is not None and (label := label or _label(node)) and not any(map(_OPENS.match, blocks)):
-        # AsciiDoc's boxes are tables of two cells, and stay that.
-        text = " ".join(" ".join(blocks).split()).replace("|", "\\|")
-        flow.add(f"| **{label}** | {text} |\n| --- | --- |")
         return True
     if title is None:
         label = _label(node)

@@ -128,6 +128,8 @@ class Gold:
     def _data(table) -> bool:
         if "footnote" in table.get("class", []) or "citation" in table.get("class", []):
             return False
+        if table.select("td.icon + td.content"):  # AsciiDoc's admonitions: the table lays out a box
+            return False
         if (
             table.select("table, pre, h1, h2, h3, h4")
             or table.find_parent("table")
@@ -199,7 +201,9 @@ class Gold:
 def same_url(url: str) -> str:
     bare, fragment = urldefrag(url)
     bare = quote(bare, safe="%/:?=&+~!$'()*,;@[]")
-    return bare.replace("%7E", "~").lower() + ("#" + fragment.replace("<", "%3C").replace(">", "%3E") if fragment else "")
+    return bare.replace("%7E", "~").lower() + (
+        "#" + fragment.replace("<", "%3C").replace(">", "%3E") if fragment else ""
+    )
 
 
 def scores(gold: Gold, markdown: str) -> dict[str, tuple[float, float]]:

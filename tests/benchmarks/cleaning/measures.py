@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 WORD = re.compile(r"\w+")
 FENCE = re.compile(r"^((?:\s|>)*(?:(?:[-*+]|\d+[.)])\s+)*(?:>\s?)*)(`{3,}|~{3,})(.*)$")
 LINK = re.compile(r"\]\(<?([^()\s>]*(?:\([^()\s]*\)[^()\s>]*)*)>?\)")
+_TASK = re.compile(r"^\[[ x]\] ")
 IMAGE = re.compile(r"!\[([^\]]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 
 
@@ -56,22 +57,47 @@ class Parts:
 
 
 def plain(line: str) -> str:
+    """Return a line as a reader sees it; what stands in code is no markup."""
+    spans: list[str] = []
+
+    def put_away(found: re.Match[str]) -> str:
+        spans.append(found.group(2))
+        return chr(_PRIVATE + len(spans) - 1)
+
+    row = line.lstrip().startswith("|")
+    line = _SPAN.sub(put_away, line)
     line = IMAGE.sub(r"\1", line)
     line = re.sub(r"\[\^([^\]]+)\]:?", r"\1", line)
-    line = _unlinked(line).replace("<br>", " ")
-    return re.sub(r"\\(?=[^\w\s]|_)|\*\*?|~~|(?<!\\)`+", "", line)
+    line = _unlinked(line)
+    if row:
+        line = line.replace("<br>", " ")
+    line = re.sub(r"\\(?=[^\w\s]|_)|\*\*?|~~|(?<!\\)`+", "", line)
+    return _AWAY.sub(lambda found: spans[ord(found.group()) - _PRIVATE], line)
+
+
+_SPAN = re.compile(r"(?<![`\\])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+_PRIVATE = 0xF0000  # code points that no text uses stand for the code spans of a line
+_AWAY = re.compile("[\U000f0000-\U000ffffd]")
 
 
 def _unlinked(line: str) -> str:
     """Return a line with each link's text in its place, as a reader sees it."""
-    while found := LINK.search(line):
+    start = 0
+    while found := LINK.search(line, start):
         opens, depth = found.start() - 1, 0
-        while opens >= 0 and (depth or line[opens] != "["):
+        while opens >= 0 and (depth or not _opens(line, opens)):
             depth += (line[opens] == "]") - (line[opens] == "[")
             opens -= 1
-        text = line[opens + 1 : found.start()] if opens >= 0 else line[: found.start()] + "]"
-        line = line[: max(opens, 0)] + text + line[found.end() :]
+        if opens < 0:  # a bracket that opens nothing
+            start = found.end()
+            continue
+        line = line[:opens] + line[opens + 1 : found.start()] + line[found.end() :]
+        start = opens
     return line
+
+
+def _opens(line: str, place: int) -> bool:
+    return line[place] == "[" and line[place - 1 : place] != "\\"
 
 
 def squeezed(text: str) -> str:
@@ -84,6 +110,7 @@ def take_apart(markdown: str) -> Parts:
     out: list[str] = []
     fence: tuple[str, int, str] | None = None
     block: list[str] = []
+    broken = False  # whether the line before ends with a line break, so that this one goes on with it
     for line in markdown.split("\n"):
         found = FENCE.match(line)
         if fence:
@@ -125,8 +152,11 @@ def take_apart(markdown: str) -> Parts:
                 continue
             parts.rows.append(squeezed(text))
         if item:
-            parts.items.append(squeezed(plain(item.group(1))))
-            text = plain(item.group(1))
+            text = plain(_TASK.sub("", item.group(1)))
+            parts.items.append(squeezed(text))
+        elif broken and parts.items:
+            parts.items[-1] += squeezed(text)
+        broken = bare.endswith("  ") and (broken or item is not None)
         out.append(text)
     parts.text = "\n".join(out)
     return parts

@@ -130,3 +130,11 @@ def test_code_whose_lines_are_elements_stays_whole_on_an_unknown_page(extract):
     lines = "".join(f'<div class="ec-line"><div class="code">x{n} = {n}</div></div>' for n in range(4))
     page = f"<title>T</title><div class=x><h1>T</h1>{PROSE * 3}<pre><code>{lines}</code></pre>{PROSE}</div>"
     assert "```\nx0 = 0\nx1 = 1\nx2 = 2\nx3 = 3\n```" in extract(page).pages[0].content
+
+
+def test_headings_beside_the_largest_part_of_a_short_page_stay(extract):
+    parts = "<section><h2>Support</h2><p>All of it.</p></section>"
+    text = "<p>" + "Enough words for the part that holds most of the text of this page. " * 4 + "</p>"
+    body = f"<title>Policy - Acme</title><body><nav><a href='/'>Home</a></nav><main><h1>Policy</h1><section><h2>Version</h2>{text}<pre>a = 1</pre></section>{parts}</main>"
+    [page] = extract(body).pages
+    assert [row for row in page.content.split("\n") if row.startswith("#")] == ["# Policy", "## Version", "## Support"]

@@ -281,12 +281,17 @@ def test_a_footnote_of_docbook_goes_by_its_number(markdown):
     assert found == "Text[^82].\n\n[^82]: Note."
 
 
-def test_a_box_of_asciidoc_is_a_row_with_its_label_and_as_text_where_it_holds_code(markdown):
+def test_a_box_of_asciidoc_is_a_quotation_with_its_label_and_as_text_where_it_holds_code(markdown):
     box = '<div class="admonitionblock note"><table><tr><td class="icon"><div class="title">Note</div></td><td class="content">{}</td></tr></table></div>'
-    assert markdown(box.format("Mind <b>it</b>.")) == "| **Note** | Mind **it**. |\n| --- | --- |"
+    assert markdown(box.format("Mind <b>it</b>.")) == "> **Note**\n>\n> Mind **it**."
     assert markdown(box.format("<p>Run:</p><pre>a\nb</pre>")) == "**Note**\n\nRun:\n\n```\na\nb\n```"
-    icon = '<div class="admonitionblock tip"><table><tr><td class="icon"><i class="fa icon-tip"></i></td><td class="content">So.</td></tr></table></div>'
-    assert markdown(icon) == "| **Tip** | So. |\n| --- | --- |"
+    icon = '<div class="admonitionblock tip"><table><tr><td class="icon"><i class="fa icon-tip"></i></td><td class="content"><div class="title">So</div>Do.</td></tr></table></div>'
+    assert markdown(icon) == "> **Tip**\n>\n> So\n>\n> Do."
+
+
+def test_a_link_to_the_source_beside_a_heading_is_no_part_of_it(markdown):
+    assert markdown('<h2>Declare <a href="https://x.example/a.h#L4">[src]</a></h2><p>It.</p>') == "## Declare\n\nIt."
+    assert markdown('<h2><a href="https://x.example/">src</a></h2><p>It.</p>') == "## [src](https://x.example/)\n\nIt."
 
 
 def test_a_footnote_in_a_table_goes_by_its_label(markdown):

@@ -10,6 +10,9 @@ TEXT = "<p>First sentence of the answer, long enough to be read.</p><h2>Next ste
 KEPT = "First sentence of the answer, long enough to be read.\n\n## Next step\n\n1. Open it\n\nLast sentence of the answer."
 
 PAGES = {
+    "erl-docgen": f"""<link rel="stylesheet" href="../../doc/otp_doc.css"><div id="container"><div id="leftnav">{NAV}</div><div id="content"><div class="innertube"><h1>T</h1>
+        {TEXT.replace("Next step", '<div class="title-name">Next step</div><div class="title-anchors"><span class="ghlink-after"><a href="#x" title="chrome"><span></span></a></span></div>')}
+        <div class="footer">chrome</div></div></div></div>""",
     "confluence": f"""<meta name="ajs-page-id" content="1"><div id="navigation">{NAV}</div><h1 id="title-text"><a href="/x">T</a></h1>
         <div id="main-content" class="wiki-content"><div class="toc-macro">chrome</div>{TEXT}</div>
         <div id="likes-and-labels-container">chrome</div>""",
