@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _ENOUGH_CHARS = 200
 _LEAST_SHARE = 0.25
+_LEAST_SHARE_OF_SHOP = 0.1  # most of a shop's page is about other things
 _BESIDE = 0.35
 _REQUEST_CHARS = 600
 _FEW_WORDS = 100  # what was learned was learned from whole pages
@@ -171,7 +172,8 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
         kept = _chars(candidate.content)
         choice = replace(candidate, share=min(kept / visible, 1.0))
         tried.append(choice)
-        if kept and (choice.strategy == "select" or kept >= _LEAST_SHARE * visible):
+        least = _LEAST_SHARE_OF_SHOP if choice.strategy == "product" else _LEAST_SHARE
+        if kept and (choice.strategy == "select" or kept >= least * visible):
             # A part that its system marks beats a larger one that only names suggest.
             best = choice if best is None or best.share < _BESIDE * choice.share else best
             break

@@ -113,6 +113,8 @@ def verdict(found: Blocks, about: About) -> Verdict:
     if about.article:
         _one_place(found, keep)
     _mended(found, chances, keep)
+    if not about.article:
+        _titled(found, keep, about.title)
     return Verdict(keep=keep, sureness=sureness)
 
 
@@ -249,6 +251,13 @@ def _holds_rows_alone(found: Blocks, table: Part) -> bool:
                 return False
             part = part.up
     return True
+
+
+def _titled(found: Blocks, keep: list[bool], title: str) -> None:
+    """Keep the page's one h1 where it says how the page's title begins."""
+    heads = [place for place, block in enumerate(found.blocks) if block.part.tag == "h1"]
+    if len(heads) == 1 and True in keep[heads[0] :] and title.startswith(found.blocks[heads[0]].text):
+        keep[heads[0]] = True
 
 
 def _mended(found: Blocks, chances: list[float], keep: list[bool]) -> None:

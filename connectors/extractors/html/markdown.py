@@ -29,9 +29,10 @@ NEVER_WRITTEN = frozenset({
 })  # fmt: skip
 _BLOCK = frozenset({
     "div", "p", "section", "article", "main", "header", "footer", "body", "html", "aside", "center", "form", "fieldset",
-    "figure", "figcaption", "address", "hgroup", "legend", "caption", "search", "optgroup", "li", "dd", "dt",
+    "figure", "figcaption", "address", "hgroup", "legend", "caption", "search", "optgroup", "dd", "dt",
     "tr", "td", "th", "tbody", "thead", "tfoot", "menuitem", "summary",
 })  # fmt: skip
+_LISTS = ("ul", "ol", "menu", "dir")
 _STYLES = {
     "b": BOLD, "strong": BOLD, "i": ITALIC, "em": ITALIC, "cite": ITALIC, "var": ITALIC, "dfn": ITALIC,
     "code": CODE, "tt": CODE, "kbd": CODE, "samp": CODE, "del": STRIKE, "s": STRIKE, "strike": STRIKE,
@@ -231,6 +232,15 @@ class Writer:
             child = child.next
         return ("\n\n" if loose else "\n").join(items)
 
+    def _item(self, node: LexborNode, flow: Flow) -> None:
+        """An item: a bullet where no list holds it, as a browser shows it; lists that only lay out are read through."""
+        above = node.parent
+        if above is not None and above.tag in _LISTS:
+            self._block(node, flow)
+            return
+        text = "\n\n".join(self.blocks(node))
+        flow.add(f"- {special.indented(text, 2).lstrip(' ')}" if text else "")
+
     def _image(self, node: LexborNode, flow: Flow) -> None:
         special.image(self, node, flow)
 
@@ -303,7 +313,8 @@ _WRITERS: dict[str | None, Callable[[Writer, LexborNode, Flow], None]] = {
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Writer._heading),  # noqa: SLF001
     **dict.fromkeys(("pre", "listing", "xmp", "plaintext"), Writer._pre),  # noqa: SLF001
     "blockquote": Writer._quote,  # noqa: SLF001
-    **dict.fromkeys(("ul", "ol", "menu", "dir"), Writer._list),  # noqa: SLF001
+    **dict.fromkeys(_LISTS, Writer._list),  # noqa: SLF001
+    "li": Writer._item,  # noqa: SLF001
     "img": Writer._image,  # noqa: SLF001
     "table": Writer._table,  # noqa: SLF001
     "dl": Writer._terms,  # noqa: SLF001

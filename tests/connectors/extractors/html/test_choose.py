@@ -138,3 +138,35 @@ def test_headings_beside_the_largest_part_of_a_short_page_stay(extract):
     body = f"<title>Policy - Acme</title><body><nav><a href='/'>Home</a></nav><main><h1>Policy</h1><section><h2>Version</h2>{text}<pre>a = 1</pre></section>{parts}</main>"
     [page] = extract(body).pages
     assert [row for row in page.content.split("\n") if row.startswith("#")] == ["# Policy", "## Version", "## Support"]
+
+
+def test_the_one_h1_that_the_title_begins_with_stays(extract):
+    heading = "<div class='banner header'><h1>Code of Conduct</h1></div>"
+    page = f"<title>Code of Conduct | My Site</title><body><div class=nav><a href=/a>A</a></div>{heading}<div class=x>{PROSE * 3}</div>"
+    assert extract(page).pages[0].content.startswith("# Code of Conduct\n")
+
+
+def test_a_short_page_with_code_that_calls_itself_an_article_keeps_its_code_and_not_the_navigation(extract):
+    body = "<h1>Install</h1><p>The client is optional.</p><pre>pip install acme\nacme init</pre>"
+    page = f'<meta property="og:type" content="article"><title>Install</title><body>{NAV * 3}<main>{body}</main>'
+    found = extract(page).pages[0]
+    assert found.content == "# Install\n\nThe client is optional.\n\n```\npip install acme\nacme init\n```"
+
+
+def test_of_a_shops_page_a_tenth_is_enough_as_most_of_it_is_about_other_things(extract):
+    text = "".join(
+        f"<p>Its {part} is made of brass by hand, and gives warm light to a room of twenty square metres for many years.</p>"
+        for part in ("foot", "shade", "arm", "cap", "switch")
+    )
+    offers = "".join(
+        f"<div class=tile><a href=/p{n}>Another lamp number {n} of the same maker for less money</a> <b>{n}.00 EUR</b></div>"
+        for n in range(60)
+    )
+    product = (
+        '<script type="application/ld+json">{"@type": "Product", "name": "Lamp", "offers": {"price": "9"}}</script>'
+    )
+    page = f"<title>Lamp</title>{product}<h1>Lamp</h1><article>{text}</article><div class=footer-offers>{offers}</div>"
+    found = extract(page)
+    candidates = {one["strategy"]: one["share"] for one in found.report["candidates"]}
+    assert 0.1 <= candidates["product"] < 0.25
+    assert found.pages[0].metadata["strategy"] == "product"

@@ -300,3 +300,10 @@ def test_a_footnote_in_a_table_goes_by_its_label(markdown):
         '<tbody><tr><td class="label"><a class="fn-backref" href="#id1">[1]</a></td><td>Note.</td></tr></tbody></table>'
     )
     assert found == "Text [^1].\n\n[^1]: Note."
+
+
+def test_an_item_that_stands_in_no_list_has_its_bullet(markdown):
+    assert (
+        markdown("<p>Kinds:</p><li>one<li>two <b>more</b></li><p>After.</p>")
+        == "Kinds:\n\n- one\n\n- two **more**\n\nAfter."
+    )
