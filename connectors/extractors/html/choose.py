@@ -33,7 +33,7 @@ _FEW_WORDS = 100  # what was learned was learned from whole pages
 _SURE_ENOUGH = 0.6
 _SURE_OF_ARTICLE = 0.9
 _TECHNICAL = "pre, code, kbd, samp, tt"
-_AGREES = (0.7, 1.3)
+_AGREES = (0.55, 1.3)
 _UNSEEN = "script, style, template, svg, select, textarea"
 _WORD = re.compile(r"[A-Za-z_][\w-]{3,}")
 _QUOTED = re.compile(r"'([^']*)'")
@@ -182,7 +182,10 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
                 best = choice  # a short page among much navigation
                 break
             best = choice if kept >= _ENOUGH_CHARS else best
-        elif choice.strategy in believed and kept >= _ENOUGH_CHARS:
+        elif choice.strategy in believed and (
+            kept >= _ENOUGH_CHARS
+            or (choice.strategy == "semantic" and kept >= _LEAST_SHARE * (visible - _chrome_chars(document)))
+        ):
             best = choice if best is None or best.share < _BESIDE * choice.share else best
             break
     if best is None:
@@ -239,7 +242,7 @@ def _unknown(document: Document, kinds: dict[int, str], about: About) -> Choice:
     """A page of no known system: what the judge keeps, else the part that holds most of the text."""
     judged = _judged(document, dict(kinds), about)
     if judged is None:
-        found = article.extract(document) if about.article else None
+        found = article.extract(document) if about.article and document.tree.first("pre") is None else None
         if found is not None and len(found.markdown) > _ENOUGH_CHARS:
             return Choice(
                 content=found.markdown, strategy="article", why="an article whose blocks cannot be told apart"

@@ -123,7 +123,14 @@ def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
 
 
 def _text_beside(node: LexborNode) -> bool:
-    return node.parent is not None and len((node.parent.text() or "").strip()) > len((node.text() or "").strip())
+    """Say whether a heading, or a part of one, says more than this link in it."""
+    above = node.parent
+    if above is None or (above.tag not in _HEADS and (above.parent is None or above.parent.tag not in _HEADS)):
+        return False  # the source of what a term defines is part of its entry
+    return len((above.text() or "").strip()) > len((node.text() or "").strip())
+
+
+_HEADS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 
 
 def unseen(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:

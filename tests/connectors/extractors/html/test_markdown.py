@@ -292,6 +292,8 @@ def test_a_box_of_asciidoc_is_a_quotation_with_its_label_and_as_text_where_it_ho
 def test_a_link_to_the_source_beside_a_heading_is_no_part_of_it(markdown):
     assert markdown('<h2>Declare <a href="https://x.example/a.h#L4">[src]</a></h2><p>It.</p>') == "## Declare\n\nIt."
     assert markdown('<h2><a href="https://x.example/">src</a></h2><p>It.</p>') == "## [src](https://x.example/)\n\nIt."
+    term = markdown('<dl><dt>run() <a href="https://x.example/a.py">[source]</a></dt><dd>Runs.</dd></dl>')
+    assert "(https://x.example/a.py)" in term
 
 
 def test_a_footnote_in_a_table_goes_by_its_label(markdown):
