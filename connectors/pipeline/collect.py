@@ -162,7 +162,7 @@ class Collector:
         extracted = dataclasses.replace(extracted, links=self._followed(resource, extracted, canonical))
         await self.source.learn(resource, extracted.links)
         await self._record(resource, extracted, canonical)
-        self.progress.cleaned(resource, seconds=time.perf_counter() - started)
+        self.progress.cleaning_s += time.perf_counter() - started
 
     async def _extracted(self, resource: Resource) -> Extracted:
         if self.render and self.render_always and resource.media_type in {"text/html", "application/xhtml+xml"}:
@@ -217,6 +217,7 @@ class Collector:
         verdicts = await self.ledger.record(
             self.run, resource, extracted, extracted.drafts, config=self._config, hold=hold
         )
+        self.progress.fetched(resource)
         self.progress.judged(verdicts)
         self.on_pages(sum(verdict in {"new", "changed"} for verdict in verdicts))
 

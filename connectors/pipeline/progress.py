@@ -45,15 +45,10 @@ class Progress:
         return self.read + self.unmodified + self.rules.total()
 
     def fetched(self, resource: Resource) -> None:
-        """Count a page that was read."""
+        """Count a page that was read; what was read and is none is ``passed`` instead, so that each URI counts once."""
         self.read += 1
         self.bytes_read += len(resource.body or b"")
         self.recent.append(resource.uri)
-
-    def cleaned(self, resource: Resource, *, seconds: float) -> None:
-        """Count a page that was read and cleaned."""
-        self.cleaning_s += seconds
-        self.fetched(resource)
 
     def not_modified(self, resource: Resource) -> None:
         """Count a page that is as it was."""

@@ -156,9 +156,11 @@ def crawl(site, pool, tmp_path):
                         await asyncio.sleep(0.005)
                     work.cancel()
                     await asyncio.wait({work})
+                    recorded = {row.uri async for row in ledger.pages(run)}
                     await ledger.release(run)
-                    return run
+                    return recorded
                 await work
+                crawled.progress = collector.progress
                 counts = await ledger.counts(run)
                 pages = {row.uri: row async for row in ledger.pages(run)}
                 await ledger.finish(run, state="completed", complete=collector.complete, summary={})
