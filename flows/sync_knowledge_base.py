@@ -117,10 +117,11 @@ async def _on_the_pool(sources: Sequence[AnySource], each: dict[str, Any]) -> li
 
 
 async def _as_deployment(source: AnySource, each: dict[str, Any]) -> State[Any]:
+    from connectors.pipeline.parts import public_address
     from connectors.pipeline.run import origin_of
 
     kind, address = origin_of(source)
-    asked = {"name": source.name, "kind": kind, "address": shown(address), **each}
+    asked = {"name": source.name, "kind": kind, "address": public_address(address), **each}
     try:
         run = await arun_deployment("sync-source/sync-source", parameters=asked)
     except ObjectNotFound:
@@ -133,11 +134,8 @@ async def _kept_summaries(since: datetime) -> dict[str, dict[str, Any]]:
     """Return what the syncs that ended since then wrote down, by source; the ledger is where all workers meet."""
     from connectors.pipeline import parts
 
-    ledger = parts.open_ledger(StateSettings())
-    try:
+    async with parts.open_ledger(StateSettings()) as ledger:
         rows = await ledger.runs(most=_RECENT)
-    finally:
-        await ledger.close()
     ended = [row for row in rows if row.purpose == "sync" and row.ended_at and row.ended_at >= since]
     return {row.source: dict(row.summary) for row in reversed(ended)}
 
@@ -161,6 +159,7 @@ async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any
 
 async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
     """Sync one source as a run of its own; one that cannot be opened does not keep the others from it."""
+    from connectors.pipeline.parts import public_address
     from connectors.pipeline.run import origin_of
 
     kind, address = origin_of(source)
@@ -170,7 +169,7 @@ async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
         get_run_logger().error("%s: %s", source.name, error)
         return {"name": source.name, "kind": kind, "state": "failed", "problems": [str(error)]}
     with stages.adopting(conductor, listening=False):
-        ended = await sync_source(name=source.name, kind=kind, address=shown(address), return_state=True)
+        ended = await sync_source(name=source.name, kind=kind, address=public_address(address), return_state=True)
     return conductor.summary or {"name": source.name, "kind": kind, **without_summary(ended)}
 
 
@@ -179,13 +178,6 @@ def without_summary(ended: State[Any]) -> dict[str, Any]:
     if ended.is_failed() or ended.is_crashed():
         return {"state": "failed", "problems": [ended.message or "the run failed; its log tells why"]}
     return {"state": "stopped", "problems": []}
-
-
-def shown(address: str) -> str:
-    """Return an address without a password."""
-    from connectors.web.urls import redact
-
-    return redact(address) if "://" in address else address
 
 
 def _verdict(summaries: list[dict[str, Any]], done: list[tuple[str, bool]], *, resumed: bool = False) -> State[Any]:

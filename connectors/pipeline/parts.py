@@ -82,9 +82,9 @@ async def assemble(
         run = await ledger.begin(
             source=name,
             kind=kind,
-            origin=_without_secrets(origin),
+            origin=public_address(origin),
             destination=destination.key,
-            options=recorded_options(source),
+            options=public_options(source),
             purpose=purpose,
             config=tidy.config_fingerprint(rules),
         )
@@ -123,17 +123,18 @@ async def assemble(
     raise AssertionError
 
 
-def recorded_options(source: SourceOptions) -> dict[str, object]:
-    """Return a source's options as the ledger may keep them: no header's value, no password, no token."""
+def public_options(source: SourceOptions) -> dict[str, object]:
+    """Return a source's options as the ledger and Prefect may keep them: no header's value, no password, no token."""
     options = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if source.header:
-        options["header"] = [f"{line.partition(':')[0].strip()}: (not kept)" for line in source.header]
+        options["header"] = [f"{line.partition(':')[0].strip()}: (withheld)" for line in source.header]
     for key in {"website", "feed", "sitemap", "git", "documents", "persona-url"} & options.keys():
-        options[key] = _without_secrets(options[key])
+        options[key] = public_address(options[key])
     return options
 
 
-def _without_secrets(address: str) -> str:
+def public_address(address: str) -> str:
+    """Return where a source is as it may be kept and shown; a path is what it is, a URL loses password and tokens."""
     from connectors.web.urls import redact
 
     return redact(address) if "://" in address else address

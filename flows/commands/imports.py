@@ -126,22 +126,12 @@ async def run_one(
 
 def flow_of(source: AnySource, run: IngestRun, purpose: Purpose) -> tuple[tuple[str, str], dict[str, Any]]:
     """Return the flow that tells of a run, and the parameters it is shown with."""
-    shown = shown_parameters(source)
+    from connectors.pipeline.parts import public_options
+
+    shown = public_options(source)
     if purpose == "import" and run.kind in FLOWS:
         return FLOWS[run.kind], {"source": shown}
     return SYNC_SOURCE, {"name": run.name, "kind": run.kind, "address": str(shown[run.kind])}
-
-
-def shown_parameters(source: AnySource) -> dict[str, Any]:
-    """Return the source as Prefect may store and show it: header values and passwords are left out."""
-    from connectors.web.urls import redact
-
-    shown = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    if source.header:
-        shown["header"] = [f"{line.partition(':')[0]}: (not shown)" for line in source.header]
-    for key in {"website", "feed", "sitemap", "git", "persona-url"} & shown.keys():
-        shown[key] = redact(shown[key])
-    return shown
 
 
 def joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:

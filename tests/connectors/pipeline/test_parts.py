@@ -4,7 +4,7 @@ import pytest
 
 from connectors.errors import UsageError
 from connectors.pipeline.operate import source_for
-from connectors.pipeline.parts import header_values
+from connectors.pipeline.parts import header_values, public_options
 from connectors.pipeline.run import name_of, origin_of
 from connectors.settings import DocumentsSource, WebsiteSource
 
@@ -38,3 +38,12 @@ def test_an_address_is_a_website_and_a_folder_is_documents(tmp_path):
 def test_a_word_that_is_neither_is_refused_with_a_hint():
     with pytest.raises(UsageError, match=r"https://docs\.example\.com"):
         source_for("docs.example.com")
+
+
+def test_what_the_ledger_and_prefect_keep_of_a_source_holds_no_secret_of_any_kind():
+    share = DocumentsSource(documents="sftp://reader:pass@files.example.com/manuals")
+    site = WebsiteSource(website="https://u:pass@docs.example.com/?token=pass", header=("Authorization: pass",))
+    assert public_options(share)["documents"] == "sftp://files.example.com/manuals"
+    kept = public_options(site)
+    assert kept["header"] == ["Authorization: (withheld)"]
+    assert "pass" not in str(kept)
