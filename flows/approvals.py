@@ -52,11 +52,8 @@ async def waiting(summaries: Sequence[Mapping[str, Any]], *, state: StateSetting
     mine = {str(one.get("run")) for one in summaries if one["state"] == "awaiting-approval"}
     if not mine:
         return []
-    ledger = parts.open_ledger(state)
-    try:
+    async with parts.open_ledger(state) as ledger:
         found = await ledger.waiting()
-    finally:
-        await ledger.close()
     return [
         {
             "run": one.run,

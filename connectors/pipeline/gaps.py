@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from connectors.ledger import Ledger
     from connectors.persona.client import PersonaClient
     from connectors.settings import PersonaSettings, StateSettings
 
@@ -156,11 +155,8 @@ async def _sightings(state: StateSettings, destination: str) -> Sequence[gaps.Si
 
     if state.ledger is None and not (state.folder() / "ledger.sqlite3").exists():
         return ()
-    ledger: Ledger = open_ledger(state.ledger_url())
-    try:
+    async with open_ledger(state.ledger_url()) as ledger:
         return [
             gaps.Sighting(uri=met.uri, title=met.title, outcome=met.outcome, rule=met.rule, source=met.source)
             for met in await ledger.met(destination)
         ]
-    finally:
-        await ledger.close()

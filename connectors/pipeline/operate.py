@@ -152,8 +152,7 @@ async def opened(
     """Have the ledger and the knowledge base open, and close them again."""
     calls = SourceOptions(timeout=options.timeout) if options else None
     async with contextlib.AsyncExitStack() as stack:
-        ledger = parts.open_ledger(state)
-        stack.push_async_callback(ledger.close)
+        ledger = await stack.enter_async_context(parts.open_ledger(state))
         destination = await parts.open_destination(calls, persona=persona, state=state)
         stack.push_async_callback(destination.client.close)
         yield ledger, destination
@@ -312,19 +311,13 @@ async def _waiting(ledger: Ledger, run_id: int, destination: str) -> Waiting:
 
 async def status(*, state: StateSettings) -> list[SourceStatus]:
     """Return a row for each source: pages, last run, batches by state."""
-    ledger = parts.open_ledger(state)
-    try:
+    async with parts.open_ledger(state) as ledger:
         return await ledger.status()
-    finally:
-        await ledger.close()
 
 
 async def explain(url: str, *, state: StateSettings) -> list[Visit]:
     """Return what became of a URL in each run, newest first, and by which rule."""
     from connectors.web.urls import normalise
 
-    ledger = parts.open_ledger(state)
-    try:
+    async with parts.open_ledger(state) as ledger:
         return await ledger.explain(normalise(url) or url)
-    finally:
-        await ledger.close()
