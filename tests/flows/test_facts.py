@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 
 import pytest
@@ -11,6 +10,7 @@ from connectors.models import Skipped
 from connectors.pipeline.run import open_run
 from connectors.settings import DocumentsSource, PersonaSettings, StateSettings
 from flows import facts, reports
+from tests.flows.driving import carried_out
 
 
 @pytest.fixture
@@ -30,21 +30,16 @@ async def night(folder, tmp_path):
         source = DocumentsSource(documents=str(folder), name="handbook", prompts=False)
         state = StateSettings(state=tmp_path / "state")
         run = await open_run(source, persona=PersonaSettings(), state=state, purpose="sync")
-        try:
-            run.start()
-            collecting = asyncio.create_task(run.collect())
-            async for head in run.batches():
-                await run.deliver(head.id)
-            await collecting
-            await run.change()
-            await run.verify()
+        gathered = []
+
+        async def review_and_gather(run):
             await run.review()
             if before_facts:
                 await before_facts(run)
-            gathered = await facts.gather(run)
-            return gathered, await run.finish()
-        finally:
-            await run.close()
+            gathered.append(await facts.gather(run))
+
+        summary = await carried_out(run, before_end=review_and_gather)
+        return gathered[0], summary
 
     return sync
 

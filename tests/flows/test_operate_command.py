@@ -16,6 +16,7 @@ from connectors.pipeline.run import open_run
 from connectors.settings import DocumentsSource, PersonaSettings, StateSettings
 from flows.commands.frame import Frame
 from flows.commands.operate import _probed
+from tests.flows.driving import carried_out
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "crash"))
 from persona_server import Script, Server
@@ -58,18 +59,7 @@ def command(tmp_path):
 async def import_folder(folder, state, base_url):
     """Import a folder as the command does, without Prefect; return its summary."""
     source = DocumentsSource(documents=str(folder), name="handbook", prompts=False, review=False)
-    run = await open_run(source, persona=PersonaSettings(base_url=base_url), state=state)
-    try:
-        run.start()
-        collecting = asyncio.create_task(run.collect())
-        async for head in run.batches():
-            await run.deliver(head.id)
-        await collecting
-        await run.change()
-        await run.verify()
-        return await run.finish()
-    finally:
-        await run.close()
+    return await carried_out(await open_run(source, persona=PersonaSettings(base_url=base_url), state=state))
 
 
 async def test_a_probe_of_the_embedded_knowledge_base_tells_what_it_learned_and_leaves_nothing(command, tmp_path):

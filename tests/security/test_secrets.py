@@ -9,7 +9,6 @@ import itertools
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -17,16 +16,15 @@ import traceback
 from urllib.parse import quote, unquote
 
 import pytest
-import uvicorn
 from loopback import Reply, redirect
 from pydantic import SecretStr
 
 from connectors.errors import IngestError
 from connectors.persona.client import PersonaClient
-from connectors.persona.server import create_app
 from connectors.pipeline.run import open_run
 from connectors.settings import FeedSource, PersonaSettings, SitemapSource, StateSettings, WebsiteSource
 from connectors.web.fetcher import Fetcher, Limits
+from tests.connectors.persona.serving import served
 
 API, HEADER, LITERAL, PASSWORD, TOKEN = (
     f"canary/{name}+7f3a9c51e2" for name in ("api", "header", "literal", "password", "token")
@@ -154,27 +152,14 @@ def _refusing(status: int, *writes):
 
 
 @contextlib.contextmanager
-def _accepting(folder):
-    """Serve the documented API, which wants the secret; its own state is not part of what is searched."""
-    app = create_app(folder, secret=SecretStr(API))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=2))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/persona/"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            app.state.store.close()
-
-
-@contextlib.contextmanager
 def _api(answer, tmp_path):
-    with _accepting(tmp_path / "api") if answer == "accepts" else _refusing(answer) as url:
-        yield url
+    """Serve the documented API, which wants the secret, or what refuses; its own state is not searched."""
+    if answer != "accepts":
+        with _refusing(answer) as url:
+            yield url
+        return
+    with served(tmp_path / "api", secret=SecretStr(API)) as root:
+        yield f"{root}persona/"
 
 
 def _with_secrets(url: str) -> str:
