@@ -35,14 +35,18 @@ class StoredFrontier:
 
     async def add(self, found: Sequence[Found]) -> int:
         """Add URIs and say how many are new in this run; known ones are ignored."""
-        fresh = [item for item in found if uri_hash(item.uri) not in self._met]
+        fresh: dict[int, Found] = {}
+        for item in found:
+            key = uri_hash(item.uri)
+            if key not in self._met:
+                fresh.setdefault(key, item)
         if not fresh:
             return 0
         function = partial(visits.add, run=self._run.id, found=fresh)
         added = await self._writer.write(function, source=self._run.source_id)
         if len(self._met) > _MOST_REMEMBERED:
             self._met.clear()  # only a short cut: the table knows them all
-        self._met.update(uri_hash(item.uri) for item in fresh)
+        self._met.update(fresh)
         return added
 
     async def take(self, limit: int) -> list[Due]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 
 from connectors.ledger.pack import unpack_text
+from connectors.ledger.prepared import Prepared, among
 from connectors.ledger.schema import batches, insert_id, items, pages, versions
 from connectors.ledger.transitions import after, before
 from connectors.ledger.values import BatchHead, BatchWork
@@ -23,52 +24,95 @@ if TYPE_CHECKING:
 
 _OPEN = ("pending", "sent", "failed")
 _CUT_AT_MOST = 20_000
-_SEND = (
-    update(versions)
-    # No IN: its parameters cannot be used for many rows at once.
-    .where(versions.c.id == bindparam("version"), or_(*(versions.c.state == state for state in before("intend"))))
-    .values(state=after("intend"), normal_hash=bindparam("hash"))
-)
 
 
 def tell(event: Event) -> Update:
     """Return the statement that carries an event out, wherever the state allows it."""
-    return update(versions).where(versions.c.state.in_(before(event))).values(state=after(event))
-
-
-def cut(
-    connection: Connection, run: Run, *, most: int, max_bytes: int, method: str, final: bool, now: int
-) -> list[BatchHead]:
-    """Put pending versions into batches, in order; without ``final`` only full ones.
-
-    A version whose page has an older version in the knowledge base goes by PUT and stays out, unless that one came
-    back in several pieces: then the new one is stored first.
-    """
-    due = select(versions.c.id, versions.c.size).where(
-        versions.c.source_id == run.source_id,
-        versions.c.state == "pending",
-        versions.c.batch_id.is_(None),
-        ~_goes_by_put(),
-    )
-    rows = connection.execute(due.order_by(versions.c.id).limit(_CUT_AT_MOST)).all()
-    heads = []
-    for part, full in _parts(rows, most=most, max_bytes=max_bytes):
-        if full or final:
-            heads.append(_new_batch(connection, run, part, method=method, stream_id=run.stream_id, now=now))
-    return heads
+    return update(versions).where(among(versions.c.state, before(event))).values(state=after(event))
 
 
 def _goes_by_put() -> ColumnElement[bool]:
     elder = versions.alias("elder")
     pieces = select(func.count()).where(items.c.version_id == elder.c.id).scalar_subquery()
-    blocks = elder.c.state.in_(("sent", "delivered", "updating")) | and_(elder.c.state == "verified", pieces <= 1)
+    blocks = among(elder.c.state, ("sent", "delivered", "updating")) | and_(elder.c.state == "verified", pieces <= 1)
     blocked = select(elder.c.id).where(elder.c.page_id == versions.c.page_id, elder.c.id != versions.c.id, blocks)
     return blocked.exists()
 
 
+_UNCUT = Prepared(
+    select(versions.c.id, versions.c.size)
+    .where(
+        versions.c.source_id == bindparam("source"),
+        versions.c.state == "pending",
+        versions.c.batch_id.is_(None),
+        versions.c.id > bindparam("behind"),
+        ~_goes_by_put(),
+    )
+    .order_by(versions.c.id)
+    .limit(_CUT_AT_MOST)
+)
+_NEWEST = Prepared(select(func.max(versions.c.id).label("last")))
+_NUMBER = Prepared(select(func.max(batches.c.number).label("last")).where(batches.c.run_id == bindparam("run")))
+_PUT_INTO = Prepared(update(versions).where(versions.c.id == bindparam("version")).values(batch_id=bindparam("batch")))
+_BATCH = Prepared(select(batches).where(batches.c.id == bindparam("batch")))
+_PENDING = Prepared(
+    select(versions.c.id, versions.c.uri, versions.c.title, versions.c.content, versions.c.metadata)
+    .where(versions.c.batch_id == bindparam("batch"), versions.c.state == "pending")
+    .order_by(versions.c.id)
+)
+_IN_STATE = Prepared(
+    select(versions.c.id)
+    .where(versions.c.batch_id == bindparam("batch"), versions.c.state == bindparam("wanted"))
+    .order_by(versions.c.id)
+)
+_SEND = Prepared(tell("intend").where(versions.c.id == bindparam("version")).values(normal_hash=bindparam("hash")))
+_SENT = Prepared(
+    update(batches)
+    .where(batches.c.id == bindparam("batch"))
+    .values(state="sent", attempts=batches.c.attempts + 1, calls=batches.c.calls + 1)
+)
+_SUCCEED = Prepared(tell("succeed").where(versions.c.batch_id == bindparam("batch")))
+_LEFT = Prepared(
+    select(versions.c.id)
+    .where(versions.c.batch_id == bindparam("batch"), among(versions.c.state, ("pending", "sent")))
+    .limit(1)
+)
+_DONE = Prepared(update(batches).where(batches.c.id == bindparam("batch"), among(batches.c.state, ("pending", "sent"))))
+
+
+def cut(
+    connection: Connection,
+    run: Run,
+    *,
+    behind: int,
+    most: int,
+    max_bytes: int,
+    method: str,
+    short: bool,
+    now: int,
+) -> tuple[list[BatchHead], int]:
+    """Put pending versions behind a version id into batches, in order; without ``short`` only full ones.
+
+    A version whose page has an older version in the knowledge base goes by PUT and stays out, unless that one came
+    back in several pieces: then the new one is stored first.
+
+    Returns:
+        The batches, and the version id behind which the next ones are.
+    """
+    rows = _UNCUT.all(connection, {"source": run.source_id, "behind": behind})
+    done = _NEWEST.first(connection, {}).last or 0 if len(rows) < _CUT_AT_MOST else rows[-1].id
+    heads = []
+    for part, full in _parts(rows, most=most, max_bytes=max_bytes):
+        if full or short:
+            heads.append(_new_batch(connection, run, part, method=method, stream_id=run.stream_id, now=now))
+        else:
+            done = part[0].id - 1
+    return heads, done
+
+
 def waiting_bytes(connection: Connection, run: Run) -> int:
     """Return how much text waits to be sent in batches; updates in place wait for the end of the crawl anyway."""
-    waits = versions.c.state.in_(("pending", "sent")) & (versions.c.batch_id.is_not(None) | ~_goes_by_put())
+    waits = among(versions.c.state, ("pending", "sent")) & (versions.c.batch_id.is_not(None) | ~_goes_by_put())
     size = select(func.sum(versions.c.size)).where(versions.c.source_id == run.source_id, waits)
     return int(connection.execute(size).scalar() or 0)
 
@@ -98,15 +142,12 @@ def _new_batch(
     now: int,
     parent: int | None = None,
 ) -> BatchHead:
-    number = 1 + (
-        connection.execute(select(func.max(batches.c.number)).where(batches.c.run_id == run.id)).scalar() or 0
-    )
+    number = 1 + (_NUMBER.first(connection, {"run": run.id}).last or 0)
     size = sum(row.size for row in rows)
     values = {"source_id": run.source_id, "run_id": run.id, "number": number, "method": method, "stream_id": stream_id}
     values |= {"state": "pending", "pages": len(rows), "bytes": size, "attempts": 0, "calls": 0, "detail": ""}
     batch = insert_id(connection, batches, values | {"parent_id": parent, "created_at": now})
-    chosen = versions.c.id.in_([row.id for row in rows])
-    connection.execute(update(versions).where(chosen).values(batch_id=batch))
+    _PUT_INTO.many(connection, [{"version": row.id, "batch": batch} for row in rows])
     return BatchHead(id=batch, number=number, pages=len(rows), bytes=size)
 
 
@@ -118,7 +159,7 @@ def adopt(connection: Connection, run: Run) -> list[BatchHead]:
     connection.execute(emptied.values(state="delivered"))
     open_ones = select(batches).where(mine, batches.c.state.in_(_OPEN), held.exists()).order_by(batches.c.id)
     heads = []
-    number = connection.execute(select(func.max(batches.c.number)).where(batches.c.run_id == run.id)).scalar() or 0
+    number = _NUMBER.first(connection, {"run": run.id}).last or 0
     for row in connection.execute(open_ones).all():
         own = row.run_id == run.id
         number += not own
@@ -130,14 +171,12 @@ def adopt(connection: Connection, run: Run) -> list[BatchHead]:
 
 
 def _in_state(connection: Connection, batch: int, state: str) -> list[int]:
-    query = select(versions.c.id).where(versions.c.batch_id == batch, versions.c.state == state)
-    return list(connection.execute(query.order_by(versions.c.id)).scalars())
+    return [row.id for row in _IN_STATE.all(connection, {"batch": batch, "wanted": state})]
 
 
 def load(connection: Connection, batch: int) -> BatchWork:
     """Return a batch with the pages that are still to be sent and those whose arrival is unknown."""
-    row = connection.execute(select(batches).where(batches.c.id == batch)).one()
-    query = select(versions).where(versions.c.batch_id == batch, versions.c.state == "pending").order_by(versions.c.id)
+    row = _BATCH.first(connection, {"batch": batch})
     return BatchWork(
         id=row.id,
         number=row.number,
@@ -148,7 +187,7 @@ def load(connection: Connection, batch: int) -> BatchWork:
         calls=row.calls,
         pages=row.pages,
         detail=row.detail,
-        pending=tuple(outgoing(version) for version in connection.execute(query)),
+        pending=tuple(map(outgoing, _PENDING.all(connection, {"batch": batch}))),
         sent=tuple(_in_state(connection, batch, "sent")),
         sent_boot=row.sent_boot or "",
         sent_tick=row.sent_tick or 0,
@@ -170,18 +209,16 @@ def mark_sent(
     connection: Connection, batch: int, hashes: Mapping[int, bytes], *, boot: str, tick: int, now: int
 ) -> set[int]:
     """Record the intent to send, durable before the first byte leaves; return what may be sent."""
-    connection.execute(_SEND, [{"version": version, "hash": value} for version, value in hashes.items()])
-    values = {"state": "sent", "sent_at": now, "sent_boot": boot, "sent_tick": tick}
-    counted = {"attempts": batches.c.attempts + 1, "calls": batches.c.calls + 1}
-    connection.execute(update(batches).where(batches.c.id == batch).values(values | counted))
+    _SEND.many(connection, [{"version": version, "hash": value} for version, value in hashes.items()])
+    _SENT.run(connection, {"batch": batch, "sent_at": now, "sent_boot": boot, "sent_tick": tick})
     return set(_in_state(connection, batch, "sent"))
 
 
 def mark_delivered(connection: Connection, run: Run, batch: int, *, boot: str, tick: int, now: int) -> None:
     """Record the documented success of a batch's call."""
-    row = connection.execute(select(batches.c.method).where(batches.c.id == batch)).one()
-    proof = {"delivered_run": run.id, "delivered_via": row.method, "delivered_boot": boot, "delivered_tick": tick}
-    connection.execute(tell("succeed").where(versions.c.batch_id == batch).values(proof))
+    method = _BATCH.first(connection, {"batch": batch}).method
+    proof = {"delivered_run": run.id, "delivered_via": method, "delivered_boot": boot, "delivered_tick": tick}
+    _SUCCEED.run(connection, {"batch": batch} | proof)
     _close_if_done(connection, batch, now=now)
 
 
@@ -222,10 +259,8 @@ def settle(
 
 
 def _close_if_done(connection: Connection, batch: int, *, now: int) -> None:
-    still = select(versions.c.id).where(versions.c.batch_id == batch, versions.c.state.in_(("pending", "sent")))
-    if connection.execute(still.limit(1)).first() is None:
-        done = update(batches).where(batches.c.id == batch, batches.c.state.in_(("pending", "sent")))
-        connection.execute(done.values(state="delivered", ended_at=now))
+    if _LEFT.first(connection, {"batch": batch}) is None:
+        _DONE.run(connection, {"batch": batch, "state": "delivered", "ended_at": now})
 
 
 def drop_overtaken(connection: Connection, among: ColumnElement[bool]) -> None:

@@ -9,6 +9,7 @@ from array import array
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import zstandard
 
 from connectors.models import Page
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _MOST_TEXT = 1 << 30
 _SHORT = 200
 _RAW, _ZSTD = b"\x00", b"\x01"
-_own = threading.local()
-
+_AS_TEXT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 _MASK = 2**64 - 1
 
 
@@ -41,21 +41,24 @@ def text_key(text_hash: str) -> bytes:
 def pack_text(text: str) -> bytes:
     """Compress a text; a short one stays as it is."""
     data = text.encode("utf-8", "surrogatepass")
-    return _RAW + data if len(data) < _SHORT else _ZSTD + _compressor().compress(data)
+    return _RAW + data if len(data) < _SHORT else _ZSTD + _own.compressor.compress(data)
 
 
-def _compressor() -> zstandard.ZstdCompressor:
-    """Return this thread's compressor: making one costs more than a page's text, and no two threads may share it."""
-    if not hasattr(_own, "compressor"):
-        _own.compressor = zstandard.ZstdCompressor(level=1)
-    compressor: zstandard.ZstdCompressor = _own.compressor
-    return compressor
+class _Own(threading.local):
+    """Each thread's compressor and its reverse: making one costs more than a page's text, and no two may share it."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=1)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_own = _Own()
 
 
 def unpack_text(data: bytes) -> str:
     """Undo `pack_text`."""
     data = bytes(data)
-    plain = data[1:] if data[:1] == _RAW else zstandard.decompress(data[1:], max_output_size=_MOST_TEXT)
+    plain = data[1:] if data[:1] == _RAW else _own.decompressor.decompress(data[1:], max_output_size=_MOST_TEXT)
     return plain.decode("utf-8", "surrogatepass")
 
 
@@ -84,7 +87,10 @@ def unpack_blocks(data: bytes) -> array[int]:
 
 def dump(value: Any) -> str:
     """Return JSON that every database stores and every API reads; what JSON cannot say becomes text."""
-    return plain(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+    try:
+        return plain(orjson.dumps(value, default=str, option=_AS_TEXT).decode())
+    except TypeError:  # half a surrogate pair, a key that is no text, a number of more than 64 bits
+        return plain(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
 def plain(text: str) -> str:

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 from collections import namedtuple
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import or_
 from sqlalchemy.sql import Select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
     from sqlalchemy.sql.base import Executable
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """A statement in one database's words: each parameter is a caller's value by name, or always the same."""
+    """A statement in one database's words, and what finds its parameters' values among those a caller names."""
 
     text: str
-    names: tuple[str | None, ...]
-    fixed: tuple[Any, ...]
-
-    def values(self, given: Mapping[str, Any]) -> list[Any]:
-        return [value if name is None else given[name] for name, value in zip(self.names, self.fixed, strict=True)]
+    values: Callable[[Mapping[str, Any]], Sequence[Any]]
 
 
 class Prepared:
@@ -54,9 +52,19 @@ class Prepared:
         cursor.close()
         return make(row) if make else None
 
-    def run(self, connection: Connection, given: Mapping[str, Any]) -> None:
-        """Carry out a statement that returns nothing."""
-        self._executed(connection, given).close()
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> int:
+        """Carry out a statement that returns nothing; how many rows of the table it met."""
+        cursor = self._executed(connection, given)
+        met = int(cursor.rowcount)
+        cursor.close()
+        return met
+
+    def insert(self, connection: Connection, given: Mapping[str, Any]) -> int:
+        """Carry out an INSERT of one row and return the number that SQLite gave it."""
+        cursor = self._executed(connection, given)
+        number = int(cursor.lastrowid)
+        cursor.close()
+        return number
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Carry out a statement for each of some rows that have the same names; how many rows of the table it met."""
@@ -95,8 +103,18 @@ class Prepared:
         if compiled.post_compile_params:
             raise ValueError(f"An IN has another form for each number of values: {compiled}")
         order = list(compiled.positiontup or ())
-        return _Form(
-            text=str(compiled),
-            names=tuple(name if name in given else None for name in order),
-            fixed=tuple(None if name in given else compiled.params[name] for name in order),
-        )
+        fixed = {name: compiled.params[name] for name in order if name not in given}
+        return _Form(text=str(compiled), values=_picked(order, fixed))
+
+
+def among(column: ColumnElement[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """Say that a column has one of some values, as a prepared statement can: without an IN."""
+    return or_(*(column == value for value in sorted(values)))
+
+
+def _picked(order: Sequence[str], fixed: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """Return what puts the values of a statement's parameters, given or ``fixed``, into their order."""
+    if len(order) > 1 and not fixed:
+        return itemgetter(*order)
+    names = [(name, fixed.get(name), name in fixed) for name in order]
+    return lambda given: [value if known else given[name] for name, value, known in names]

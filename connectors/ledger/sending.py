@@ -25,14 +25,31 @@ class Sending:
     def __init__(self, writer: Writer, now: Callable[[], int]) -> None:
         self._writer = writer
         self._now = now
+        self._cut_to: dict[int, int] = {}  # what stayed out of a batch for good is not looked at for each one
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
-    async def cut(self, run: Run, *, most: int, max_bytes: int, method: str, final: bool) -> list[BatchHead]:
-        """Put pending versions into batches; without ``final`` only full ones."""
-        now = self._now()
-        function = partial(outbox.cut, run=run, most=most, max_bytes=max_bytes, method=method, final=final, now=now)
-        return await self._write(run, function)
+    async def cut(
+        self, run: Run, *, most: int, max_bytes: int, method: str, final: bool, short: bool = False
+    ) -> list[BatchHead]:
+        """Put pending versions into batches.
+
+        Args:
+            final: nothing more will come; everything is looked at, also what had to stay out before.
+            short: a batch need not be full.
+        """
+        function = partial(
+            outbox.cut,
+            run=run,
+            behind=0 if final else self._cut_to.get(run.id, 0),
+            most=most,
+            max_bytes=max_bytes,
+            method=method,
+            short=final or short,
+            now=self._now(),
+        )
+        heads, self._cut_to[run.id] = await self._write(run, function)
+        return heads
 
     async def waiting_bytes(self, run: Run) -> int:
         """Return how many bytes of text wait in the outbox."""

@@ -13,7 +13,7 @@ from connectors.ledger.schema import insert_id, resources, visits
 from connectors.models import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from sqlalchemy import Connection
 
@@ -49,7 +49,6 @@ _END = Prepared(
     .where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"), visits.c.outcome.is_(None))
     .values({column: bindparam(column) for column in ("outcome", "rule", "detail", "fault", "status", "seconds")})
     .values(ended_at=bindparam("ended_at"))
-    .returning(visits.c.id)
 )
 _OUTCOME = Prepared(
     select(visits.c.id, visits.c.outcome).where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"))
@@ -62,16 +61,23 @@ _DUE = (
 )
 
 
-def add(connection: Connection, run: int, found: Sequence[Found]) -> int:
-    """Insert what is not known yet and say how many that were."""
-    rows: dict[int, dict[str, Any]] = {}
-    for item in found:
-        key = uri_hash(item.uri)
-        row = {"run_id": run, "hash": key, "uri": plain(item.uri), "found_by": item.by, "depth": item.depth}
-        rows.setdefault(key, row | {"via": plain(item.via), "modified": plain(item.modified)})
+def add(connection: Connection, run: int, found: Mapping[int, Found]) -> int:
+    """Insert what is not known yet, by the hashes of the URIs, and say how many that were."""
+    rows = [
+        {
+            "run_id": run,
+            "hash": key,
+            "uri": plain(item.uri),
+            "found_by": item.by,
+            "depth": item.depth,
+            "via": plain(item.via),
+            "modified": plain(item.modified),
+        }
+        for key, item in found.items()
+    ]
     if connection.dialect.name == "sqlite":
-        return _ADD_SQLITE.many(connection, list(rows.values()))
-    return len(connection.execute(_ADD_POSTGRESQL, list(rows.values())).all()) if rows else 0
+        return _ADD_SQLITE.many(connection, rows)
+    return len(connection.execute(_ADD_POSTGRESQL, rows).all()) if rows else 0
 
 
 def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int]:
@@ -123,7 +129,7 @@ def end(
         "ended_at": now,
     }
     key = {"h": uri_hash(uri), "r": run}
-    if _END.first(connection, key | values) is not None:
+    if _END.run(connection, key | values):
         return True
     if _OUTCOME.first(connection, key) is not None:
         return False

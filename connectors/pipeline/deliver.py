@@ -137,7 +137,12 @@ class Delivery:
         if not self._given and not final:
             heads = await self._sending.adopt(run)
         heads += await self._sending.cut(
-            run, most=self._most, max_bytes=MOST_BYTES, method=self._options.delivery, final=final or partial
+            run,
+            most=self._most,
+            max_bytes=MOST_BYTES,
+            method=self._options.delivery,
+            final=final,
+            short=partial,
         )
         self._given.update(head.id for head in heads)
         return heads
