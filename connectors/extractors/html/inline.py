@@ -10,7 +10,6 @@ BREAK = "\x00"  # a line break among the runs; NUL cannot come out of the parser
 Run = tuple[str, int, str]
 """A piece of text as the tree has it (white space not yet folded), its style, and the link that it stands in."""
 
-_SPECIAL = re.compile(r"[\\*_`<\[&]")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _EMPHASIS = re.compile(
     r"(?<![\w*\\])(\*{1,3})(?=[^\s*])([^*\n]*[^\s*])(\*{1,3})(?!\*)|(?<![\w_\\])(_{1,2})(?=[^\s_])([^\n]*?[^\s_])(_{1,2})(?![\w_])"
@@ -31,8 +30,6 @@ def _escape_emphasis(match: re.Match[str]) -> str:
 
 def escape(text: str) -> str:
     """Escape only what Markdown would take for markup, so that the text reads as it was written."""
-    if not _SPECIAL.search(text):
-        return text
     if "&" in text:
         text = _ENTITY.sub("&amp;", text)
     if "\\" in text:
@@ -41,9 +38,9 @@ def escape(text: str) -> str:
         text = _TAG.sub(r"\\<", text)
     if "[" in text:
         text = _BRACKET.sub(r"\\[", text)
-    if text.count("`") > 1:
+    if "`" in text and text.count("`") > 1:
         text = text.replace("`", r"\`")
-    if text.count("*") > 1 or text.count("_") > 1:
+    if ("*" in text and text.count("*") > 1) or ("_" in text and text.count("_") > 1):
         text = _EMPHASIS.sub(_escape_emphasis, text)
     return text
 
@@ -56,7 +53,8 @@ def _escape_start(match: re.Match[str]) -> str:
 
 def guard_lines(text: str) -> str:
     """Escape what would turn a line of a paragraph into a heading, a list item, a quote or a fence."""
-    if "\n" not in text and text[:1] not in _STARTERS and not text[:1].isdecimal():
+    start = text[:1]
+    if start not in _STARTERS and not start.isdecimal() and "\n" not in text:
         return text
     return _LINE_START.sub(_escape_start, text)
 
@@ -90,20 +88,32 @@ def _leaf(text: str, style: int) -> str:
 
 _MARKERS = ((BOLD, "**"), (ITALIC, "*"), (STRIKE, "~~"))
 _NESTED = BOLD | ITALIC | STRIKE
-_LEAVES = CODE | RAW
 
 
 def _styled(runs: list[Run]) -> str:
-    """Nest the markers: bold around italic around code, each once around all that it covers."""
-    styles = 0
+    """Write runs of one link without breaks: bold around italic around code, each marker once around all it covers."""
+    if len(runs) == 1:
+        return _alone(runs[0], 0)
+    parts: list[str] = []
+    marked: list[Run] = []
     for run in runs:
-        styles |= run[1]
-    return _nested(runs, 0) if styles & _NESTED else _leaves(runs)
+        if run[1] & _NESTED:
+            marked.append(run)
+            continue
+        if marked:
+            parts.append(_nested(marked, 0))
+            marked = []
+        parts.append(_leaf(run[0], run[1]))
+    if marked:
+        parts.append(_nested(marked, 0))
+    return "".join(parts)
 
 
 def _nested(runs: list[Run], level: int) -> str:
+    if len(runs) == 1:
+        return _alone(runs[0], level)
     if level == len(_MARKERS):
-        return _leaves(runs)
+        return "".join([_leaf(text, style) for text, style, _ in runs])
     bit, marker = _MARKERS[level]
     parts: list[str] = []
     group: list[Run] = []
@@ -117,6 +127,17 @@ def _nested(runs: list[Run], level: int) -> str:
     return "".join(parts)
 
 
+def _alone(run: Run, level: int) -> str:
+    """Write one run with its markers, those from ``level`` on."""
+    text, style, _ = run
+    written = _leaf(text, style)
+    if style & _NESTED:
+        for bit, marker in reversed(_MARKERS[level:]):
+            if style & bit:
+                written = _marked(written, marker)
+    return written
+
+
 def _marked(text: str, marker: str) -> str:
     """Put a marker around a text; around punctuation alone it is no markup that anybody reads."""
     if not marker:
@@ -125,44 +146,34 @@ def _marked(text: str, marker: str) -> str:
     return f"{before}{marker}{core}{marker}{after}" if any(map(str.isalnum, core)) else text
 
 
-def _leaves(runs: list[Run]) -> str:
-    text, style, _ = runs[0]
-    if len(runs) == 1:
-        return _leaf(text, style)
-    style &= _LEAVES
-    parts: list[str] = []
-    for more, other, _ in runs[1:]:
-        if other & _LEAVES != style:
-            parts.append(_leaf(text, style))
-            text, style = more, other & _LEAVES
-        else:
-            text += more
-    parts.append(_leaf(text, style))
-    return "".join(parts)
-
-
 def _folded(runs: list[Run]) -> list[Run]:
-    """Fold white space over the borders of runs; breaks eat the space around them."""
+    """Fold white space over the borders of runs; breaks eat the space around them; neighbours that are alike join."""
     out: list[Run] = []
     space = True
+    last_style, last_link = -1, ""
     for text, style, link in runs:
-        if text == BREAK:
-            if out and out[-1][0].endswith(" "):
-                out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
-            out.append((BREAK, 0, link))
-            space = True
-            continue
         words = text.split()
-        if not words:
-            if not space and text:
-                out.append((" ", 0, link))
-                space = True
+        if words:
+            if text == BREAK:
+                if out and out[-1][0].endswith(" "):
+                    out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
+                out.append((BREAK, 0, link))
+                space, last_style = True, -1
+                continue
+            folded = " ".join(words)
+            if not space and text[0].isspace():
+                folded = " " + folded
+            if space := text[-1].isspace():
+                folded += " "
+        elif space or not text:
             continue
-        folded = " ".join(words)
-        if not space and text[0].isspace():
-            folded = " " + folded
-        space = text[-1].isspace()
-        out.append((folded + " " if space else folded, style, link))
+        else:
+            folded, style, space = " ", 0, True  # noqa: PLW2901 - space has no style
+        if style == last_style and link == last_link:
+            out[-1] = (out[-1][0] + folded, style, link)
+        else:
+            out.append((folded, style, link))
+            last_style, last_link = style, link
     return out
 
 
@@ -178,15 +189,12 @@ def _apart(text: str) -> tuple[str, str, str]:
 
 
 def _linked(link: str, runs: list[Run]) -> str:
-    whole = _broken(link, runs) if (BREAK, 0, link) in runs else _styled(runs)
-    if not link:
-        return whole
-    before, core, after = _apart(whole)
-    return f"{before}[{core}]({destination(link)}){after}" if core else whole
+    before, core, after = _apart(_broken(runs) if (BREAK, 0, link) in runs else _styled(runs))
+    return f"{before}[{core}]({destination(link)}){after}" if core else before
 
 
-def _broken(link: str, runs: list[Run]) -> str:
-    """Write runs with line breaks among them; a link has none."""
+def _broken(runs: list[Run]) -> str:
+    """Write the runs of a link with line breaks among them: it has none."""
     parts: list[str] = []
     group: list[Run] = []
     broken = False
@@ -198,9 +206,7 @@ def _broken(link: str, runs: list[Run]) -> str:
         if group:
             parts.append(_styled(group))
             group = []
-        if not link:
-            parts.append(BREAK)
-        elif not broken:
+        if not broken:
             parts.append(" ")
         broken = True
     if group:
@@ -209,18 +215,22 @@ def _broken(link: str, runs: list[Run]) -> str:
 
 
 def _joined(runs: list[Run]) -> str:
-    """Write folded runs, each link once around all that it covers."""
-    if not runs:
-        return ""
+    """Write folded runs, each link and each marker once around all that it covers."""
     parts: list[str] = []
-    group: list[Run] = []
-    link = runs[0][2]
+    group: list[Run] = []  # of one link, or marked and of none
+    open_link = ""
     for run in runs:
-        if run[2] != link:
-            parts.append(_linked(link, group))
-            group, link = [], run[2]
-        group.append(run)
-    parts.append(_linked(link, group))
+        text, style, link = run
+        if group and (link != open_link or not (link or style & _NESTED)):
+            parts.append(_linked(open_link, group) if open_link else _nested(group, 0))
+            group = []
+        if link or style & _NESTED:
+            group.append(run)
+            open_link = link
+        else:
+            parts.append(BREAK if text == BREAK else _leaf(text, style))
+    if group:
+        parts.append(_linked(open_link, group) if open_link else _nested(group, 0))
     return "".join(parts)
 
 
