@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
-from multidict import CIMultiDict
 
 from connectors.errors import UsageError
 from connectors.web.door import tls_context
 from connectors.web.guard import TlsError
+from connectors.web.http1 import Fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ class Http2Answer:
     def __init__(self, inner: httpcore.Response) -> None:
         self._inner = inner
         self.status: int = inner.status
-        self.headers = CIMultiDict((k.decode("latin-1"), v.decode("latin-1")) for k, v in inner.headers)
+        self.headers = Fields((k.decode("latin-1"), v.decode("latin-1")) for k, v in inner.headers)
 
     async def whole(self) -> bytes:
         """Return the body in one piece."""

@@ -118,7 +118,7 @@ def test_the_first_page_is_asked_for_before_prefect_or_its_server_is_there(start
         process = start("import", site.url, "--json", stderr=told, PYTHONPROFILEIMPORTTIME="1")
         out, _ = process.communicate(timeout=170)
     assert json.loads(out)["state"] == "completed"
-    assert "aiohttp" in seen["imported"]
+    assert "httpx" in seen["imported"]
     assert not {"prefect", "fastapi", "trafilatura"} & set(seen["imported"])
     assert seen["answers"] == []
     assert re.search(r"\| +prefect$", imported.read_text(), re.MULTILINE), "it came beside the crawl"

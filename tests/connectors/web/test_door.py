@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 import subprocess
 
@@ -10,7 +12,7 @@ import pytest
 from loopback import Reply, Site
 
 from connectors.models import Resource
-from connectors.web.door import Door
+from connectors.web.door import Door, _socket_for, place_of
 from connectors.web.fetcher import Fetcher, Limits
 from connectors.web.guard import AddressBook, GuardError, UnresolvedError, open_client
 
@@ -124,16 +126,165 @@ async def test_a_silence_is_a_read_timeout(site):
 
 
 async def test_a_socket_is_opened_for_decided_addresses_only():
-    """The last check: whatever a library makes of a host, the address it wants to dial was decided or is refused."""
-    import socket
-
-    from connectors.web.door import _socket_for
-
+    """The last check: whatever is made of a host on the way, the address to dial was decided or is refused."""
     book = AddressBook(("http://127.0.0.1:8000",))
-    wanted = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 8000))
     with pytest.raises(OSError, match="not decided"):
-        _socket_for(book, wanted)
+        _socket_for(book, "127.0.0.1", 8000)
     await book.addresses("127.0.0.1", 8000)
-    _socket_for(book, wanted).close()
+    _socket_for(book, "127.0.0.1", 8000).close()
     with pytest.raises(OSError, match="not decided"):
-        _socket_for(book, (*wanted[:4], ("127.0.0.1", 8001)))
+        _socket_for(book, "127.0.0.1", 8001)
+
+
+@pytest.fixture
+async def door(site):
+    made = Door(AddressBook((site.url,)), connections=2)
+    yield made
+    await made.aclose()
+
+
+async def ask(door, site, target="/", method="GET", **options):
+    """Return status and body; the answer is given back."""
+    answer = await door.send(method, place_of(site.url), target, {}, **options)
+    try:
+        return answer.status, await answer.whole()
+    finally:
+        await answer.aclose()
+
+
+async def test_one_connection_carries_many_requests_also_those_whose_body_nobody_read(site, door):
+    site.page("/a")
+    for _ in range(3):
+        assert (await ask(door, site, "/a"))[0] == 200
+        missing = await door.send("GET", place_of(site.url), "/missing", {})
+        await asyncio.sleep(0.01)
+        await missing.aclose()
+    assert site.connections == 1
+
+
+async def test_a_connection_whose_answer_was_left_in_the_middle_is_closed(site, door):
+    endless = asyncio.Event()
+
+    async def pieces():
+        yield b"x"
+        await endless.wait()
+
+    site.routes["/endless"] = Reply(chunks=pieces)
+    site.page("/a")
+    answer = await door.send("GET", place_of(site.url), "/endless", {})
+    await answer.aclose()
+    endless.set()
+    assert (await ask(door, site, "/a"))[0] == 200
+    assert site.connections == 2
+
+
+async def test_a_cancelled_request_leaves_no_connection_and_no_turn_behind(site, door):
+    site.routes["/slow"] = Reply("x", delay_s=30)
+    site.page("/a")
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await ask(door, site, "/slow")
+    assert (await ask(door, site, "/a"))[0] == 200
+
+
+async def test_no_more_connections_are_open_than_were_allowed(site, door):
+    site.routes["/slow"] = Reply("x", delay_s=0.05)
+    answers = await asyncio.gather(*(ask(door, site, "/slow") for _ in range(6)))
+    assert [status for status, _ in answers] == [200] * 6
+    assert (site.most_in_flight, site.connections) == (2, 2)
+    with pytest.raises(httpx.ConnectTimeout):
+        await asyncio.gather(*(ask(door, site, "/slow", timeout={"pool": 0.01, "read": 5}) for _ in range(3)))
+
+
+@pytest.mark.parametrize(("method", "again"), [("GET", True), ("DELETE", True), ("POST", False)])
+async def test_a_connection_that_was_closed_while_it_rested_costs_no_page(method, again):
+    """The server ends it at the moment of the second request; only what may be sent twice is."""
+    asked = []
+
+    async def serve(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await writer.drain()
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    door = Door(AddressBook((place,)))
+    first = await door.send("GET", place_of(place), "/", {})
+    assert await first.whole() == b"ok"
+    await first.aclose()
+    with contextlib.nullcontext() if again else pytest.raises(httpx.RemoteProtocolError):
+        await (await door.send(method, place_of(place), "/", {})).aclose()
+    assert len(asked) == 1 + again
+    await door.aclose()
+    server.close()
+
+
+async def test_a_large_body_is_not_read_ahead_of_who_takes_it(site, door):
+    sent = 0
+
+    async def pieces():
+        nonlocal sent
+        for _ in range(400):
+            sent += 65536
+            yield b"x" * 65536
+
+    site.routes["/large"] = Reply(chunks=pieces)
+    answer = await door.send("GET", place_of(site.url), "/large", {})
+    chunks = answer.chunks()
+    await anext(chunks)
+    await asyncio.sleep(0.3)
+    assert sent < 20 * 1024**2, "what waits is bounded by us and by the system's buffers"
+    assert 1 + sum([len(chunk) async for chunk in chunks]) > sent - 300_000
+    assert sent == 400 * 65536
+    await answer.aclose()
+    assert (await ask(door, site, "/missing"))[0] == 404
+    assert site.connections == 1
+
+
+async def test_who_takes_a_body_slowly_is_not_told_that_the_server_is_silent(site, door):
+    async def pieces():
+        for _ in range(30):
+            yield b"x" * 65536
+
+    site.routes["/large"] = Reply(chunks=pieces)
+    answer = await door.send("GET", place_of(site.url), "/large", {}, timeout={"read": 0.1})
+    size = 0
+    async for chunk in answer.chunks():
+        if not size:
+            await asyncio.sleep(0.4)
+        size += len(chunk)
+    assert size == 30 * 65536
+    await answer.aclose()
+
+
+async def test_an_address_that_does_not_answer_does_not_keep_us_from_the_next(site):
+    async def two(host, port):
+        return ["127.0.0.2", "127.0.0.1"]  # nobody listens at the first
+
+    door = Door(AddressBook((f"http://two.test:{site.port}",), resolver=two))
+    site.page("/a")
+    answer = await door.send("GET", place_of(f"http://two.test:{site.port}"), "/a", {})
+    assert answer.status == 200
+    await answer.aclose()
+    await door.aclose()
+
+
+async def test_what_a_server_sends_unasked_is_nobodys_answer():
+    async def serve(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 2)
+            await writer.drain()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    door = Door(AddressBook((place,)))
+    for _ in range(3):
+        answer = await door.send("GET", place_of(place), "/", {})
+        assert await answer.whole() == b"ok"
+        await answer.aclose()
+        assert door._resting == {}
+    await door.aclose()
+    server.close()
