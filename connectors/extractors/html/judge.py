@@ -8,17 +8,19 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from connectors.extractors.html import evidence, special
 from connectors.extractors.html.blocks import HEADINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from connectors.extractors.html.blocks import Blocks, Image, Part
     from connectors.extractors.html.metadata import About
 
 _CERTAIN = 4.5
-_SURE_AFTER = 20
+_SURE_AFTER = 21  # trees
 _KEEP_HEADING = 0.2
 _BETWEEN = 0.1
 _STRICTER = 0.12  # what is doubtful beside an article is seldom part of it
@@ -30,7 +32,8 @@ _MOST_HEARD = 100
 _SPOKEN = re.compile(r"[^\W\d_]{2,}")
 _ROWS = frozenset({"tr", "td", "th", "tbody", "thead", "tfoot", "caption", "p", "ul", "ol", "li", "pre"})
 
-Node = float | tuple[int, float, Any, Any]
+Chance: TypeAlias = "Callable[[list[float]], float]"
+"""How likely a block with this row of evidence is content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +41,13 @@ class Model:
     """What was learned: what the words of classes and ids speak for, and trees over the columns of `evidence`.
 
     Attributes:
-        trees: over the rows of `evidence.rows`.
-        again: over those of `evidence.again`.
+        first: by the rows of `evidence.rows`.
+        again: by those of `evidence.again`.
     """
 
     names: dict[str, float]
-    trees: tuple[Node, ...]
-    again: tuple[Node, ...]
+    first: Chance
+    again: Chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,36 +67,30 @@ class Verdict:
 def model() -> Model:
     """Return what `tests/benchmarks/cleaning/train.py` learned."""
     data = json.loads(resources.files(__package__).joinpath("weights.json").read_text("utf-8"))
-
-    def read(names: tuple[str, ...], trees: list[Any]) -> tuple[Node, ...]:
-        place = {name: number for number, name in enumerate(names)}
-
-        def node(value: Any) -> Node:
-            if isinstance(value, list):
-                return place[value[0]], float(value[1]), node(value[2]), node(value[3])
-            return float(value)
-
-        return tuple(map(node, trees))
-
     return Model(
         names=data["names"],
-        trees=read(evidence.NAMES, data["trees"]),
-        again=read(evidence.NAMES_AGAIN, data["again"]),
+        first=_chance(data["trees"], evidence.NAMES),
+        again=_chance(data["again"], evidence.NAMES_AGAIN),
     )
 
 
-def chance(row: list[float], trees: tuple[Node, ...]) -> float:
-    """Return how likely a block with this evidence is content."""
-    total = 0.0
-    for number, tree in enumerate(trees):
-        node = tree
-        while type(node) is tuple:
-            column, least, below, above = node
-            node = below if row[column] <= least else above
-        total += node  # type: ignore[operator]
-        if number == _SURE_AFTER and total < -_CERTAIN:
-            break
-    return 1.0 / (1.0 + math.exp(-total))
+def _chance(trees: list[Any], names: tuple[str, ...]) -> Chance:
+    """Return the trees as one function: a third of the time that walking them takes."""
+    column = {name: f"c{number}" for number, name in enumerate(names)}
+
+    def expression(node: Any) -> str:
+        if not isinstance(node, list):
+            return repr(float(node))
+        name, least, below, above = node
+        return f"({expression(below)} if {column[name]} <= {float(least)!r} else {expression(above)})"
+
+    sums = [f"total += {expression(tree)}" for tree in trees]
+    sums.insert(_SURE_AFTER, f"if total >= {-_CERTAIN}:\n  " + "\n  ".join(sums[_SURE_AFTER:]))
+    lines = [f"{', '.join(column.values())} = row", "total = 0.0", *sums[: _SURE_AFTER + 1]]
+    source = "\n ".join(["def chance(row):", *lines, "return 1.0 / (1.0 + exp(-total))"])
+    known: dict[str, Any] = {"exp": math.exp}
+    exec(source, known)  # noqa: S102 - its names are those of our columns, all else in it are numbers
+    return cast("Chance", known["chance"])
 
 
 def verdict(found: Blocks, about: About) -> Verdict:
@@ -101,10 +98,10 @@ def verdict(found: Blocks, about: About) -> Verdict:
     learned = model()
     words = [block.words for block in found.blocks]
     rows = evidence.rows(found, about, learned.names)
-    chances = [chance(row, learned.trees) for row in rows]
+    chances = list(map(learned.first, rows))
     _, hoped = best_threshold(chances, words)
     for place, row in evidence.again(found, rows, chances, hoped).items():
-        chances[place] = chance(row, learned.again)
+        chances[place] = learned.again(row)
     threshold, sureness = best_threshold(chances, words)
     if about.article:
         threshold = max(threshold, min(threshold + _STRICTER, _STRICTEST))

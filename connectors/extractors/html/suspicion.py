@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from connectors.extractors import tidy
@@ -31,6 +32,11 @@ _INSTRUCTION = re.compile(
     r"|(?:when|if)\s+(?:you\s+are\s+)?(?:an?\s+)?(?:ai|llm|language\s+model|assistant)s?\b[^.]{0,60}\b(?:must|should|always|say|tell|respond|answer)"
     r"|(?:ai|llm)\s+(?:assistants?|agents?|models?)\s*[:,]\s*(?:please\s+)?(?:ignore|say|respond|tell|recommend|answer)"
 )
+_BEGINNINGS = (
+    "ignore", "disregard", "forget", "override", "reveal", "print", "repeat", "show", "you", "new", "updated", "when",
+    "if", "ai", "llm",
+)  # fmt: skip
+"""What `_INSTRUCTION` begins with: plain words are found several times as fast."""
 _HIDING_RULE = re.compile(
     r"([.#][A-Za-z_][\w-]*)\s*\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0\s*[;}!]"
     r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|color\s*:\s*transparent)[^{}]*\}",
@@ -54,8 +60,19 @@ def speaks_to_machines(text: str) -> str:
     raw = text.encode("utf-8", "replace").lower()  # bytes, because nearly every text ends here
     if not any(keyword in raw for keyword in _KEYWORDS) and not any(sign in text for sign in _LOWER_TO_ASCII):
         return ""
-    found = _INSTRUCTION.search(text.lower())
-    return " ".join(found.group().split())[:80] if found else ""
+    return " ".join(_instruction(text.lower()).split())[:80]
+
+
+def _instruction(lower: str) -> str:
+    """Return the first match of `_INSTRUCTION`; empty without any."""
+    first = None
+    for word in _BEGINNINGS:
+        place = lower.find(word)
+        while place >= 0 and (first is None or place < first.start()):
+            if found := _INSTRUCTION.match(lower, place):
+                first = found
+            place = lower.find(word, place + 1)
+    return first.group() if first is not None else ""
 
 
 def hidden_by_sheet(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:
@@ -65,9 +82,15 @@ def hidden_by_sheet(tree: Tree, within: LexborNode | None = None) -> list[Lexbor
     """
     out: list[LexborNode] = []
     for sheet in tree.css("style", within):
-        for selector in set(_HIDING_RULE.findall((sheet.text() or "")[:200_000])):
+        for selector in _hiding((sheet.text() or "")[:200_000]):
             out.extend(node for node in tree.css(selector, within) if speaks_to_machines(node.text() or ""))
     return out
+
+
+@lru_cache(maxsize=8)  # a page is asked twice, and the pages of a site share their sheets
+def _hiding(sheet: str) -> frozenset[str]:
+    """Return the selectors that a style sheet hides."""
+    return frozenset(_HIDING_RULE.findall(sheet))
 
 
 def flags(document: Document, content: str) -> list[str]:

@@ -1,6 +1,12 @@
 # ruff: noqa: E501 - pages are read by their lines
 from __future__ import annotations
 
+import json
+import math
+from importlib import resources
+from random import Random
+from typing import Any
+
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
@@ -66,6 +72,31 @@ def test_every_row_has_a_number_for_every_name(about):
     assert {len(row) for row in rows} == {len(evidence.NAMES)}
     again = evidence.again(found, rows, [0.5] * len(rows), 0.5)
     assert {len(row) for row in again.values()} == {len(evidence.NAMES_AGAIN)}
+
+
+def walked(row: list[float], trees: list[Any], names: tuple[str, ...]) -> float:
+    total = 0.0
+    for number, tree in enumerate(trees):
+        node = tree
+        while isinstance(node, list):
+            name, least, below, above = node
+            node = below if row[names.index(name)] <= least else above
+        total += node
+        if number == 20 and total < -4.5:
+            break
+    return 1.0 / (1.0 + math.exp(-total))
+
+
+def test_a_chance_is_what_the_learned_trees_sum_up_to():
+    data = json.loads(resources.files(judge.__package__).joinpath("weights.json").read_text("utf-8"))
+    random = Random(5)
+    for names, trees, chance in (
+        (evidence.NAMES, data["trees"], judge.model().first),
+        (evidence.NAMES_AGAIN, data["again"], judge.model().again),
+    ):
+        for _ in range(50):
+            row = [random.choice((0.0, random.random(), 50 * random.random(), -999.0)) for _ in names]
+            assert chance(row) == walked(row, trees, names)
 
 
 def test_an_article_keeps_its_text_and_loses_what_stands_beside_it(extract):
