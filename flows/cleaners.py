@@ -51,11 +51,6 @@ def chosen(where: str, *, imported: threading.Event | None = None) -> Callable[[
     return lambda: _elsewhere(kind, address, imported)
 
 
-def is_elsewhere(where: str) -> bool:
-    """Say whether these cleaners are other machines, which take longer to reach than Prefect takes to import."""
-    return "://" in where
-
-
 def _address(where: str) -> tuple[str, str]:
     try:
         parts = urlsplit(where)

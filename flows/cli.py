@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -99,11 +98,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = _ending(error, frame)
     code = code if isinstance(code, int) else 0
     frame.close(code)
-    if any(thread.name == "importing Prefect" for thread in threading.enumerate()):
-        # The work was over before Prefect was imported: do not wait for it, and do not tear it down half-way.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
     sys.exit(code)
 
 

@@ -46,10 +46,38 @@ class Step:
         """Begin it if nobody has, and return what came of it; being cancelled here does not cancel the work."""
         return await asyncio.shield(self.begin())
 
+    async def told(self) -> tuple[bool, str]:
+        """Return whether it went well, and a sentence about what came of it."""
+        try:
+            outcome = await self.outcome()
+        except Exception as error:  # noqa: BLE001 - the conductor decides what it means for the run; here it is told
+            return False, str(error) or type(error).__name__
+        return words_of(self.kind, outcome)
+
     async def begun_elsewhere(self) -> Any:
         """Wait until somebody begins it, and return what came of it."""
         await self._begun.wait()
         return await self.outcome()
+
+
+def words_of(kind: StepKind, outcome: Any) -> tuple[bool, str]:
+    """Say of a step's outcome whether it is good, and what it is: counts, never pages."""
+    match kind:
+        case "deliver":
+            pages = "1 page" if outcome.pages == 1 else f"{outcome.pages} pages"
+            calls = "1 call" if outcome.calls == 1 else f"{outcome.calls} calls"
+            if outcome.state == "delivered":
+                return True, f"{pages} delivered in {calls}."
+            return False, f"{pages}: {outcome.state} after {calls}. {outcome.detail}".strip()
+        case "verify":
+            words = f"{outcome.verified} of {outcome.due} pages are in the knowledge base exactly once."
+            return outcome.verified >= outcome.due, words
+        case "prompts":
+            return True, f"{len(outcome)} prompts were made."
+        case "review":
+            return True, f"{outcome} findings were submitted for review."
+        case _:
+            return True, "Done."
 
 
 class Conductor:
@@ -88,19 +116,24 @@ class Conductor:
             work.cancel()
             await asyncio.wait({work}, timeout=1)
 
+    async def seen(self) -> AsyncIterator[Step]:
+        """Yield every step from the first on, as they come."""
+        told = 0
+        while True:
+            self._news.clear()
+            while told < len(self.steps):
+                told += 1
+                yield self.steps[told - 1]
+            if self._over:
+                return
+            await self._news.wait()
+
     async def follow(self) -> AsyncIterator[Step]:
         """Yield every step from the first on, as they come; the caller begins each of them."""
         self._followed = True
-        told = 0
         try:
-            while True:
-                self._news.clear()
-                while told < len(self.steps):
-                    told += 1
-                    yield self.steps[told - 1]
-                if self._over:
-                    return
-                await self._news.wait()
+            async for step in self.seen():
+                yield step
         finally:
             self.unfollow()
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 import urllib.request
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-STARTUP_S = 120
 _FILE = "server.json"
 
 
@@ -51,14 +44,6 @@ def is_alive(api_url: str, *, timeout_s: float = 2) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{api_url.rstrip('/')}/health", timeout=timeout_s) as answer:
             return bool(answer.status == 200)  # noqa: PLR2004 - OK
-    return False
-
-
-def _listens(api_url: str) -> bool:
-    """Say whether a port on loopback is open, at once: a hundred questions by HTTP would cost a second of CPU."""
-    address = urlsplit(api_url)
-    with suppress(OSError), socket.create_connection((address.hostname or "", address.port or 0), timeout=1):
-        return True
     return False
 
 
@@ -123,7 +108,7 @@ _LEAN = {
 }
 
 # What its one client need not ask it: it is the same Prefect, and nobody else speaks to it.
-TO_A_TEMPORARY_ONE = {
+_TO_A_TEMPORARY_ONE = {
     "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
 }
@@ -161,74 +146,10 @@ def keep_empty(folder: Path) -> None:
         new.replace(empty)
 
 
-@dataclass(slots=True)
-class TemporaryServer:
-    """A Prefect server for the time of one command; it ends with the process that started it, however that ends.
-
-    Its database stays in the state folder, so that `ui` shows the runs of earlier commands. Making its tables takes
-    ten times longer than all else but imports, so an empty database is kept for the next new state folder.
-    """
-
-    state: Path
-    api_url: str = ""
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _log: IO[bytes] | None = field(default=None, repr=False)
-
-    @property
-    def log_path(self) -> Path:
-        """Where its own words go."""
-        return folder_of(self.state) / "temporary-server.log"
-
-    def start(self) -> None:
-        """Start the process; `ready` waits for it.
-
-        Raises:
-            OSError: the state folder cannot be written or the process cannot be started.
-        """
-        folder = folder_of(self.state)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        port = free_port()
-        self.api_url = f"http://127.0.0.1:{port}/api"
-        settings = {**environment(folder, api_url=self.api_url), **_LEAN}
-        if has_tables(folder):
-            settings["PREFECT_API_DATABASE_MIGRATE_ON_START"] = "false"
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA_CLIENT"))}
-        self._log = self.log_path.open("wb")
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "flows.server_process", str(port)],
-            env={**kept, **settings},
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-
-    async def ready(self, *, timeout_s: float = STARTUP_S) -> bool:
-        """Wait until it answers; False when it ended or did not answer in time."""
-        assert self._process is not None
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until and self._process.poll() is None:
-            if _listens(self.api_url) and await asyncio.to_thread(is_alive, self.api_url):
-                await asyncio.to_thread(keep_empty, folder_of(self.state))
-                return True
-            await asyncio.sleep(0.1)
-        return False
-
-    def stop(self) -> None:
-        """End it, and wait until it is gone."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if self._process.stdin:
-            self._process.stdin.close()
-        if self._log:
-            self._log.close()
-        self._process = None
+def temporary(folder: Path, *, api_url: str) -> dict[str, str]:
+    """Return the settings of a temporary server and of the flows beside it; a new folder gets tables that are kept."""
+    settings = {**environment(folder, api_url=api_url), **_LEAN, **_TO_A_TEMPORARY_ONE}
+    return settings | ({"PREFECT_API_DATABASE_MIGRATE_ON_START": "false"} if has_tables(folder) else {})
 
 
 def next_nightly_sync(api_url: str, *, timeout_s: float = 3) -> str:
@@ -249,6 +170,14 @@ def next_nightly_sync(api_url: str, *, timeout_s: float = 3) -> str:
         found = _asked(f"{api_url}/flow_runs/filter", headers, body=wanted, timeout_s=timeout_s)
         return str(found[0]["expected_start_time"])
     return ""
+
+
+def count(api_url: str, what: str, **filters: Any) -> int | None:
+    """Return how many of these a server has that asks for no password; None when it does not say."""
+    with suppress(OSError, ValueError, TypeError):
+        headers = {"Content-Type": "application/json"}
+        return int(_asked(f"{api_url}/{what}/count", headers, body=filters, timeout_s=3))
+    return None
 
 
 def _asked(url: str, headers: dict[str, str], *, body: dict[str, Any] | None = None, timeout_s: float) -> Any:

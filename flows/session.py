@@ -1,71 +1,70 @@
-"""One command's time with Prefect: the crawl starts at once, Prefect comes up beside it and its flow adopts the run."""
+"""One command's time with Prefect: the run starts at once, and a process beside it follows it with Prefect's flow."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
+import json
 import logging
 import os
 import signal
-import sys
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from flows import local_server
+from flows import local_server, mirror
+from flows.companion import Companion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-    from types import ModuleType
 
     from connectors.pipeline.progress import Progress
     from flows.conductor import Conductor
 
 log = logging.getLogger(__name__)
 
-HEAD_START_S = 2.0
 PATIENCE_S = 90.0
 STOP_WITHIN_S = 8.0
-FLUSH_S = 5
-IMPORTING = "importing Prefect"
+KNOCK_S = 10
 
 
 class Prefect:
-    """Prefect for one command: which server, when it is ready, and the flow modules once they are imported."""
+    """Prefect for one command: which server, and the process beside us whose flows follow our runs."""
 
     def __init__(self, state: Path, *, debug: bool = False) -> None:
         self._state = state
         self._debug = debug
-        self._own: local_server.TemporaryServer | None = None
+        self._companion: Companion | None = None
+        self._to_companion: asyncio.WriteTransport | None = None
+        self._unsent: list[bytes] = []
         self._ready: asyncio.Task[str] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[Any] | None = None
-        self._following = self._imported = False
+        self._done: asyncio.Future[str] | None = None
+        self._temporary = self._following = False
         self.importable = threading.Event()
-        """Set once others may import Prefect too: it is here, or will not come."""
+        """Set once Prefect may be imported here too, for a cluster's runner: it will find its server."""
         self.problem = ""
         self.where = ""
 
-    def begin(self, *, after: Callable[[], bool]) -> None:
-        """Start what takes long; importing Prefect here waits until ``after`` says yes: the crawl comes first."""
+    def begin(self) -> None:
+        """Start what takes long: it comes up beside a run that has begun."""
         if self._ready is None:
-            self._ready = asyncio.create_task(self._prepare(after), name="prefect")
+            self._ready = asyncio.create_task(self._prepare(), name="prefect")
 
-    async def _prepare(self, after: Callable[[], bool]) -> str:
+    async def _prepare(self) -> str:
         """Return why there is no Prefect; empty when there is."""
         try:
-            answers = await self._choose_server()
-            for _ in range(int(HEAD_START_S / 0.05)):
-                if after():
-                    break
-                await asyncio.sleep(0.05)
-            await _imported_beside("flows.stages")
-            self._imported = True
-            self.importable.set()
-            if self._own and not await answers:
-                return f"its temporary server did not start, see {self._own.log_path}"
-            if not self._own and not await asyncio.to_thread(local_server.is_alive, self.where, timeout_s=10):
+            await self._choose_server()
+            if self.where and not await asyncio.to_thread(local_server.is_alive, self.where, timeout_s=KNOCK_S):
                 return f"no Prefect server answers at {self.where}"
+            self._temporary = not self.where
+            self._companion = Companion(self._state, self.where)
+            await asyncio.to_thread(self._companion.start)
+            if self._temporary:
+                self.where = self._companion.api_url
+                _point_at(self._state, self.where)
+            await self._connect(self._companion)
         except Exception as error:
             log.debug("prefect did not start", exc_info=True)
             return f"{type(error).__name__}: {error}"
@@ -73,37 +72,69 @@ class Prefect:
             self.importable.set()
         return ""
 
-    async def _choose_server(self) -> Any:
-        """Find or start a server and point this process' Prefect at it; returns what to await, if anything."""
-        os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "connectors,flows")
+    async def _choose_server(self) -> None:
+        """Find a server and point Prefect at it, here and in the processes that we start; without one, we serve one."""
+        os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", ",".join(mirror.LOGGERS))
         os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
         if not self._debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         if named := local_server.named_server():
             self.where = named
-            return None
-        if known := await asyncio.to_thread(local_server.local_server, self._state):
+        elif known := await asyncio.to_thread(local_server.local_server, self._state):
             self.where = str(known["api_url"])
             _point_at(self._state, self.where)
-            return None
-        self._own = local_server.TemporaryServer(self._state)
-        await asyncio.to_thread(self._own.start)
-        self.where = self._own.api_url
-        os.environ.update(local_server.TO_A_TEMPORARY_ONE)
-        _point_at(self._state, self.where)
-        return asyncio.create_task(self._own.ready())
+
+    async def _connect(self, companion: Companion) -> None:
+        loop = asyncio.get_running_loop()
+        said = asyncio.StreamReader()
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(said), companion.says)
+        self._to_companion, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, companion.hears)
+        self._listening = asyncio.create_task(self._listen(said, companion))
+        for line in self._unsent:
+            self._to_companion.write(line)
+        self._unsent.clear()
+
+    async def _listen(self, said: asyncio.StreamReader, companion: Companion) -> None:
+        async for line in said:
+            match json.loads(line):
+                case {"following": True}:
+                    self._following = True
+                case {"done": problem} if self._done and not self._done.done():
+                    self._done.set_result(problem)
+        if self._done and not self._done.done():
+            self._done.set_result(f"the process beside ended, see {companion.log_path}")
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        line = json.dumps(message, default=str).encode() + b"\n"
+        if self._to_companion is None:
+            self._unsent.append(line)
+        elif not self._to_companion.is_closing():
+            self._to_companion.write(line)
 
     def follow(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> None:
-        """Let a flow adopt a run that is under way, as soon as Prefect is there.
+        """Let a flow follow a run that is under way, as soon as Prefect is there.
 
         Args:
             conductor: carries out the run.
             flow: the flow's module and name.
             parameters: what the flow run is shown with; nothing secret.
         """
-        self._following = False
         self._telling = asyncio.create_task(self._tell(conductor, flow, parameters))
+
+    async def _tell(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> None:
+        assert self._ready is not None
+        if self.problem:
+            return
+        self._done = asyncio.get_running_loop().create_future()
+        self._send({"follow": flow, "parameters": parameters, "run": mirror.about(conductor)})
+        retelling = asyncio.create_task(mirror.retell(conductor, self._send))
+        try:
+            self.problem = await self._ready
+            if not self.problem:
+                self.problem = await self._done
+        finally:
+            retelling.cancel()
 
     async def story_told(self, say: Callable[[str], None], *, worth_waiting: bool) -> None:
         """Wait until Prefect has written down the run; Ctrl-C ends the waiting, and nothing but the record is lost.
@@ -112,7 +143,7 @@ class Prefect:
             worth_waiting: a run that read nothing is not worth it when only a temporary server would hear of it.
         """
         assert self._telling is not None
-        if self._telling.done() or (self._own and not worth_waiting):
+        if self._telling.done() or (self._temporary and not worth_waiting):
             await self.give_up_story()
             return
         enough = asyncio.Event()
@@ -135,78 +166,17 @@ class Prefect:
             self._telling.cancel()
             await asyncio.wait({self._telling}, timeout=5)
 
-    async def _tell(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> Any:
-        assert self._ready is not None
-        if self.problem:
-            return None
-        self.problem = await self._ready
-        if self.problem:
-            return None
-        stages = importlib.import_module("flows.stages")
-        module: ModuleType = await asyncio.to_thread(importlib.import_module, flow[0])
-        try:
-            self._following = True
-            with stages.adopting(conductor, listening=True):
-                return await getattr(module, flow[1])(**parameters, return_state=True)
-        except Exception as error:
-            log.debug("the flow could not follow", exc_info=True)
-            self.problem = f"{type(error).__name__}: {error}"
-            conductor.unfollow()
-            return None
-
     async def end(self) -> None:
         """Leave nothing running."""
-        if self._ready:
-            self._ready.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._ready
-        if self._own:
-            await asyncio.to_thread(self._flush_then_stop)
-
-    def _flush_then_stop(self) -> None:
-        if self._imported:
-            flush()
-        assert self._own is not None
-        self._own.stop()
-
-
-async def _imported_beside(module: str) -> None:
-    """Import a module in a thread that nobody waits for when the command is over before it is imported."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-
-    def work() -> None:
-        error: Exception | None = None
-        try:
-            importlib.import_module(module)
-        except Exception as wrong:  # noqa: BLE001 - it belongs to whoever awaits the import
-            error = wrong
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_settle, done, error)
-
-    threading.Thread(target=work, name=IMPORTING, daemon=True).start()
-    await done
-
-
-def _settle(done: asyncio.Future[None], error: Exception | None) -> None:
-    if done.cancelled():
-        return
-    if error is None:
-        done.set_result(None)
-    else:
-        done.set_exception(error)
-
-
-def flush() -> None:
-    """Send what Prefect still holds back, so that it does not try to when its server is gone."""
-    if "prefect" not in sys.modules:
-        return
-    with suppress(Exception):
-        from prefect.events.worker import EventsWorker
-        from prefect.logging.handlers import APILogWorker
-
-        APILogWorker.drain_all(timeout=FLUSH_S)
-        EventsWorker.drain_all(timeout=FLUSH_S)
+        for task in (self._ready, self._listening):
+            if task:
+                task.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await task
+        if self._to_companion:
+            self._to_companion.close()
+        if self._companion:
+            await asyncio.to_thread(self._companion.stop, at_once=not self._following)
 
 
 def _point_at(state: Path, api_url: str) -> None:

@@ -30,17 +30,18 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
     from flows.conductor import Conductor, Step
+    from flows.mirror import Mirror, MirroredStep
 
 log = logging.getLogger(__name__)
 
 COUNTS_EVERY_S = 5.0
 STOP_WITHIN_S = 8.0
-_adopted: ContextVar[Conductor | None] = ContextVar("adopted", default=None)
+_adopted: ContextVar[Conductor | Mirror | None] = ContextVar("adopted", default=None)
 _listening: ContextVar[bool] = ContextVar("listening", default=False)
 
 
 @contextmanager
-def adopting(conductor: Conductor, *, listening: bool) -> Iterator[None]:
+def adopting(conductor: Conductor | Mirror, *, listening: bool) -> Iterator[None]:
     """Hand a run that is under way to the flow that is called inside.
 
     Args:
@@ -54,7 +55,7 @@ def adopting(conductor: Conductor, *, listening: bool) -> Iterator[None]:
         _listening.reset(tokens[1])
 
 
-def adopted() -> Conductor | None:
+def adopted() -> Conductor | Mirror | None:
     """Return the run that was handed to this flow, if one was."""
     return _adopted.get()
 
@@ -71,72 +72,44 @@ def _named(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     )
 
 
-async def _carried_out(step: Step) -> State[Any]:
+async def _carried_out(step: Step | MirroredStep) -> State[Any]:
     """Return a step's outcome as a state: counts and ids, never pages."""
-    try:
-        outcome = await step.outcome()
-    except asyncio.CancelledError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the conductor decides what it means for the run; here it is shown
-        return Failed(message=str(error) or type(error).__name__)
-    return _state_of(step, outcome)
-
-
-def _state_of(step: Step, outcome: Any) -> State[Any]:
-    match step.kind:
-        case "deliver":
-            return _delivery_state(outcome)
-        case "verify":
-            message = f"{outcome.verified} of {outcome.due} pages are in the knowledge base exactly once."
-            return (Completed if outcome.verified >= outcome.due else Failed)(message=message)
-        case "prompts":
-            return Completed(message=f"{len(outcome)} prompts were made.")
-        case "review":
-            return Completed(message=f"{outcome} findings were submitted for review.")
-        case _:
-            return Completed(message="Done.")
-
-
-def _delivery_state(outcome: Any) -> State[Any]:
-    pages = "1 page" if outcome.pages == 1 else f"{outcome.pages} pages"
-    calls = "1 call" if outcome.calls == 1 else f"{outcome.calls} calls"
-    if outcome.state == "delivered":
-        return Completed(message=f"{pages} delivered in {calls}.")
-    return Failed(message=f"{pages}: {outcome.state} after {calls}. {outcome.detail}".strip())
+    good, words = await step.told()
+    return (Completed if good else Failed)(message=words)
 
 
 @_named("crawl")
-async def collect(name: str, step: Step) -> State[Any]:  # noqa: ARG001 - names the task run
+async def collect(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001 - names the task run
     """Crawl, clean and record one source."""
     return await _carried_out(step)
 
 
 @_named("deliver")
-async def deliver(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+async def deliver(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Deliver one batch; a batch that fails fails here, and the others go on."""
     return await _carried_out(step)
 
 
 @_named("change")
-async def change(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+async def change(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Update what changed at the source and remove what is gone."""
     return await _carried_out(step)
 
 
 @_named("verify")
-async def verify(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+async def verify(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Read the knowledge base back: is every page there exactly once?"""
     return await _carried_out(step)
 
 
 @_named("prompts")
-async def prompts(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+async def prompts(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Ask for prompts about what the run brought."""
     return await _carried_out(step)
 
 
 @_named("review")
-async def review(name: str, step: Step) -> State[Any]:  # noqa: ARG001
+async def review(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Submit what a person should look at."""
     return await _carried_out(step)
 
@@ -151,7 +124,7 @@ _TASKS = {
 }
 
 
-async def follow(conductor: Conductor) -> dict[str, Any]:
+async def follow(conductor: Conductor | Mirror) -> dict[str, Any]:
     """Carry out a run, each step as a task run, and return its summary; a cancelled flow stops it at a safe point.
 
     Raises:
@@ -172,7 +145,8 @@ async def follow(conductor: Conductor) -> dict[str, Any]:
                 await conductor.stop(within_s=STOP_WITHIN_S)
             ending.cancel()
             await (telling if not terminated.is_set() else asyncio.wait({telling}, timeout=1))
-        await asyncio.wait(following, timeout=None if not terminated.is_set() else 1)
+        if following:
+            await asyncio.wait(following, timeout=None if not terminated.is_set() else 1)
     except BaseException:
         if not work.done() and adopted() is None:
             await conductor.stop(within_s=STOP_WITHIN_S)
@@ -194,13 +168,13 @@ async def _cancelling() -> bool:
     return False
 
 
-async def _tell(conductor: Conductor, following: list[asyncio.Task[Any]]) -> None:
+async def _tell(conductor: Conductor | Mirror, following: list[asyncio.Task[Any]]) -> None:
     async for step in conductor.follow():
         told = _TASKS[step.kind](name=step.name, step=step, return_state=True)
         following.append(asyncio.create_task(told))
 
 
-async def _count(conductor: Conductor) -> None:
+async def _count(conductor: Conductor | Mirror) -> None:
     """Log the counts and move the progress bar every few seconds."""
     logger = get_run_logger()
     progress, last = conductor.run.progress, ""
@@ -221,7 +195,7 @@ async def _count(conductor: Conductor) -> None:
             await asyncio.shield(reports.update_progress(artifact, progress))
 
 
-async def story(conductor: Conductor) -> dict[str, Any]:
+async def story(conductor: Conductor | Mirror) -> dict[str, Any]:
     """Carry out a run as part of a flow: task runs, tags, counts, report and events; returns its summary.
 
     Raises:

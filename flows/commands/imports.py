@@ -109,7 +109,7 @@ async def run_one(
             f"Importing {console.safe(run.name)} into {console.safe(run.where)}" + (" (resumed)" if run.resumed else "")
         )
         run.start()
-        prefect.begin(after=lambda: progress.done > 0 or cleaners.is_elsewhere(state.cleaners))
+        prefect.begin()
         conductor = Conductor(run)
         flow, shown = flow_of(source, run, purpose)
         summary = await conduct(conductor, prefect, flow=flow, parameters=shown, say=say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -104,19 +105,23 @@ def small_run():
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory):
     """One lean Prefect server for all tests that need one, as `import` starts it."""
-    from flows.local_server import TemporaryServer, environment, folder_of
+    from flows.companion import Companion
+    from flows.local_server import environment, folder_of, is_alive
 
     state = tmp_path_factory.mktemp("prefect")
-    server = TemporaryServer(state)
+    server = Companion(state)
     server.start()
     try:
-        assert asyncio.run(server.ready(timeout_s=150)), server.log_path.read_text()
+        until = time.monotonic() + 150
+        while not is_alive(server.api_url) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert is_alive(server.api_url), server.log_path.read_text()
         from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
         home = environment(folder_of(state), api_url=server.api_url)["PREFECT_HOME"]
         with temporary_settings({PREFECT_API_URL: server.api_url, PREFECT_HOME: home}):
             yield server.api_url
-            from flows.session import flush
+            from flows.companion_process import flush
 
             flush()
     finally:

@@ -121,13 +121,15 @@ def test_the_first_page_is_asked_for_before_prefect_or_its_server_is_there(start
     assert "httpx" in seen["imported"]
     assert not {"prefect", "fastapi", "trafilatura"} & set(seen["imported"])
     assert seen["answers"] == []
-    assert re.search(r"\| +prefect$", imported.read_text(), re.MULTILINE), "it came beside the crawl"
+    assert not re.search(r"\| +prefect$", imported.read_text(), re.MULTILINE), "the command never needs it"
+    beside = (tmp_path / "state" / "prefect" / "companion.log").read_text()
+    assert re.search(r"\| +prefect$", beside, re.MULTILINE), "it came beside the crawl"
 
 
 def server_ports(parent):
     """Return the ports of the temporary Prefect servers that a process has started."""
     told = subprocess.run(["ps", "--ppid", str(parent), "-o", "args="], capture_output=True, text=True).stdout
-    return [int(port) for port in re.findall(r"flows\.server_process (\d+)", told)]
+    return [int(port) for port in re.findall(r"flows\.companion_process (\d+)", told)]
 
 
 def answers(port):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from databases import _BIN, cluster
 from test_two_hosts_one_ledger import Reachable, expected, site
 
-from flows.local_server import TemporaryServer
+from flows.companion import Companion
+from flows.local_server import is_alive
 
 pytest.importorskip("pg8000", reason="the extra `postgres` is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -37,7 +39,7 @@ async def world(tmp_path):
             options = "    settle: 3\n    concurrency: 1\n    prompts: false\n    review: false\n"
             told = "".join(f"  - name: {name}\n    website: {one.url}/\n{options}" for name, one in sites.items())
             (tmp_path / "sources.yaml").write_text(f"sources:\n{told}")
-            server = TemporaryServer(tmp_path)
+            server = Companion(tmp_path)
             server.start()
             env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA"))}
             env |= {"PREFECT_API_URL": server.api_url, "PREFECT_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1"}
@@ -45,7 +47,10 @@ async def world(tmp_path):
             env |= {"PERSONA_INGEST_LEDGER": ledger, "PERSONA_INGEST_STATE": str(tmp_path / "state")}
             env |= {"PERSONA_INGEST_CONFIG": str(tmp_path / "sources.yaml"), "PREFECT_WORKER_QUERY_SECONDS": "2"}
             try:
-                assert await server.ready(timeout_s=400), server.log_path.read_text()
+                until = time.monotonic() + 400
+                while not is_alive(server.api_url) and time.monotonic() < until:
+                    await asyncio.sleep(0.5)
+                assert is_alive(server.api_url), server.log_path.read_text()
                 yield env, persona, sites
             finally:
                 server.stop()

@@ -14,11 +14,11 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 ROLES = {
-    "flows.server_process": "prefect server",
+    "flows.companion_process": "prefect",
     "connectors.extractors.worker": "cleaners",
     "persona-ingest": "command",
 }
-"""By a part of the command line. The command's own process holds Prefect's client and the embedded knowledge base."""
+"""By a part of the command line; the command's own process holds the embedded knowledge base too."""
 
 
 @dataclass(slots=True, kw_only=True)
