@@ -95,7 +95,9 @@ class Crawl:
         self._working: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(maxsize=MAX_WORKERS)
+        self._awaited: Callable[[], bool] | None = None
         self._changed = asyncio.Event()
+        self._added = False
         self._buffered = self._in_flight = self._seeding = self._unlearned = 0
         self._fetched = 0
         self._moved_to: dict[str, str] = {}
@@ -122,13 +124,14 @@ class Crawl:
             await work()
         finally:
             self._seeding -= 1
-            self._changed.set()
+            self._tell()
 
     async def add(self, found: Sequence[Found]) -> int:
         """Add to the frontier; return how many are new."""
         new = await self._frontier.add(found)
         if new:
-            self._changed.set()
+            self._added = True
+            self._tell()
         return new
 
     async def report(self, item: Skipped) -> None:
@@ -141,10 +144,10 @@ class Crawl:
         """One Resource that came out is dealt with; these are the addresses it named."""
         try:
             if found:
-                await self._frontier.add(found)
+                await self.add(found)
         finally:
             self._unlearned -= 1
-            self._changed.set()
+            self._tell()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
@@ -160,6 +163,7 @@ class Crawl:
             await self._out.put(error)
 
     async def _stop(self) -> None:
+        self._lanes.clear()  # a worker that ends looks there for more work, and would begin some now
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -169,23 +173,32 @@ class Crawl:
     async def _feed(self) -> None:
         while True:
             await self._until(lambda: self._buffered < _TAKEN_AT_ONCE // 2)
-            self._changed.clear()
+            self._added = False
             taken = await self._frontier.take(_TAKEN_AT_ONCE)
             for due in taken:
                 await self._place(due)
             if taken:
                 continue
-            if not (self._buffered or self._in_flight or self._seeding or self._unlearned):
+            if not (self._added or self._busy()):
                 await self._out.put(None)
                 return
-            await self._changed.wait()
+            await self._until(lambda: self._added or not self._busy())
+
+    def _busy(self) -> bool:
+        """Say whether something under way may still add to the frontier."""
+        return bool(self._buffered or self._in_flight or self._seeding or self._unlearned)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what only the feeding task waits for: whoever changes something asks before it wakes that task."""
+        self._awaited = condition
         while not condition():
             self._changed.clear()
-            if condition():
-                return
             await self._changed.wait()
+        self._awaited = None
+
+    def _tell(self) -> None:
+        if self._awaited is not None and self._awaited():
+            self._changed.set()
 
     async def _place(self, due: Due) -> None:
         reported = self._answers.get(due.uri)
@@ -231,7 +244,7 @@ class Crawl:
                     await self._out.put(item)
                 finally:
                     self._in_flight -= 1
-                    self._changed.set()
+                    self._tell()
         finally:
             self._working[origin] -= 1
             if not self._working[origin]:
@@ -239,9 +252,9 @@ class Crawl:
                 if not lane:
                     self._lanes.pop(origin, None)
             self._tasks.discard(asyncio.current_task())
-            if idle := next((other for other in self._lanes if other not in self._working), ""):
-                self._staff(idle)
-            self._changed.set()
+            self._tell()
+        if idle := next((other for other in self._lanes if other not in self._working), ""):
+            self._staff(idle)
 
     async def _one(self, due: Due) -> Item:
         said = await self._sites.robots(due.uri)
@@ -250,7 +263,10 @@ class Crawl:
         got = self._answers.pop(due.uri, None)
         if got is None:
             ask = Ask(
-                etag=due.etag, last_modified=due.last_modified, wanted=lambda media_type: is_wanted(media_type, due.uri)
+                etag=due.etag,
+                last_modified=due.last_modified,
+                wanted=lambda media_type: is_wanted(media_type, due.uri),
+                depth=due.depth,
             )
             got = await self._fetcher.fetch_once(due.uri, ask)
         if isinstance(got, Redirect):
@@ -258,7 +274,7 @@ class Crawl:
         if isinstance(got, Resource) and due.by == "redirect":
             passed = self._passed(due.uri)
             return replace(got, depth=due.depth, redirects=passed, requested_uri=passed[0] if passed else due.uri)
-        return replace(got, depth=due.depth)
+        return got if got.depth == due.depth else replace(got, depth=due.depth)
 
     def _refused_by_robots(self, due: Due, rule: str) -> Skipped:
         detail = f"robots.txt of {urls.origin(due.uri)} forbids it"

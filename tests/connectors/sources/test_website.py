@@ -466,7 +466,7 @@ async def test_closing_the_reader_ends_all_fetches_at_once(site):
     await asyncio.gather(waiting, return_exceptions=True)
     await asyncio.wait_for(items.aclose(), 3)
     await fetcher.aclose()
-    left = [task for task in asyncio.all_tasks() if "connectors" in repr(task.get_coro())]
+    left = [task for task in asyncio.all_tasks() if "Crawl." in repr(task.get_coro())]
     assert left == []
 
 
