@@ -7,6 +7,7 @@ import json
 import threading
 from array import array
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,6 +25,7 @@ _AS_TEXT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | 
 _MASK = 2**64 - 1
 
 
+@lru_cache(256)  # what is recorded of a page asks for its own five times
 def uri_hash(uri: str) -> int:
     """Return the 64 bits under which a URI is found; two of a million collide once in 40 million ledgers."""
     digest = hashlib.blake2b(uri.encode("utf-8", "surrogatepass"), digest_size=8).digest()

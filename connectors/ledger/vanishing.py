@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 
 from connectors.ledger.evidence import TOLD_ANYWAY, Evidence, sighting, weigh
 from connectors.ledger.outbox import tell
+from connectors.ledger.prepared import Prepared
 from connectors.ledger.schema import pages, resources, runs, versions, visits
 from connectors.ledger.transitions import before
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LATELY = 7
 _IN_BASE = ("sent", "delivered", "verified", "updating")
+_WEIGH = Prepared(update(pages).where(pages.c.id == bindparam("page")))
 
 
 def count_evidence(connection: Connection, run: Run, *, complete: bool) -> None:
@@ -47,7 +49,7 @@ def count_evidence(connection: Connection, run: Run, *, complete: bool) -> None:
         )
         after = weigh(Evidence(gone_runs=row.gone_runs, absent_runs=row.absent_runs), saw)
         counted = {"gone_runs": after.gone_runs, "absent_runs": after.absent_runs, "weighed_run": run.id}
-        connection.execute(update(pages).where(pages.c.id == row.id).values(counted))
+        _WEIGH.run(connection, {"page": row.id} | counted)
         if saw in {"gone", "deleted", "absent"}:
             _follow_move(connection, run, row)
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST_CALLS: Final = 256
 _LONGEST_S: Final = 0.1
+_FEW: Final = 16
+_COMPANY_S: Final = 0.02
+_MOST_LONELY: Final = 64
 
 _HELD = Prepared(
     select(schema.sources.c.lease_token).where(schema.sources.c.id == bindparam("source")).with_for_update(read=True)
@@ -71,6 +74,7 @@ class Writer:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._leases: dict[int, str] = {}
         self._beaten = time.monotonic()
+        self._lonely = self._hurried = _MOST_LONELY
         self._connection = self._open()
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
@@ -123,35 +127,56 @@ class Writer:
             connection = self._engine.connect()
             with connection.begin():
                 migrate(connection)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self._driver_error) as error:
             raise _cannot_write(error) from error
         return connection
 
     def _work(self) -> None:
-        carried: _Call | None = None
+        following: _Call | None = None
         while True:
-            first = carried or self._next()
-            carried = None
+            first = following or self._next()
+            following = None
             if first is None:
                 break
             group = [first]
-            started = time.monotonic()
-            while len(group) < _MOST_CALLS and time.monotonic() - started < _LONGEST_S:
-                try:
-                    following = self._calls.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    self._calls.put(None)
-                    break
-                if following.synced != first.synced:
-                    carried = following
-                    break
-                group.append(following)
+            following = self._join(group)
+            if following is None and len(group) < _FEW and self._expects_company():
+                time.sleep(_COMPANY_S)
+                alone = len(group)
+                following = self._join(group)
+                self._met(company=len(group) > alone)
             self._run(group)
             self._beat()
         self._connection.close()
         self._engine.dispose()
+
+    def _join(self, group: list[_Call]) -> _Call | None:
+        """Let the calls that wait share a transaction; returns one that cannot, for the next."""
+        started = time.monotonic()
+        while len(group) < _MOST_CALLS and time.monotonic() - started < _LONGEST_S:
+            try:
+                following = self._calls.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._calls.put(None)
+                break
+            if following.synced != group[0].synced:
+                return following
+            group.append(following)
+        return None
+
+    def _expects_company(self) -> bool:
+        """Say whether to wait a moment for more calls: a transaction of its own costs a call more than its work.
+
+        Who makes one call after the other is soon waited for no more.
+        """
+        self._hurried -= self._hurried > 0
+        return not self._hurried
+
+    def _met(self, *, company: bool) -> None:
+        self._lonely = 0 if company else min(_MOST_LONELY, 2 * self._lonely + 2)
+        self._hurried = self._lonely
 
     def _next(self) -> _Call | None:
         while True:
@@ -193,11 +218,12 @@ class Writer:
         return True
 
     def _prepare(self, *, synced: bool) -> None:
-        if self.dialect == "sqlite":
+        if self.dialect == "sqlite" and self._connection.info.get("synced") != synced:
             mode = "FULL" if synced else "NORMAL"
             cursor = self._connection.connection.cursor()
             cursor.execute(f"PRAGMA synchronous={mode}")
             cursor.close()
+            self._connection.info["synced"] = synced
 
     def _revive(self, error: BaseException) -> None:
         """Let go of a connection that an error left unusable; the next call opens another."""
@@ -250,7 +276,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    cursor = connection.connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    cursor.close()
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:

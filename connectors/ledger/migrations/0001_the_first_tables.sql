@@ -50,7 +50,7 @@ CREATE TABLE visits (
   status BIGINT,
   seconds DOUBLE PRECISION,
   ended_at BIGINT,
-  UNIQUE (hash, run_id)
+  UNIQUE (run_id, hash)
 );
 CREATE INDEX visits_due ON visits (run_id, id) WHERE outcome IS NULL;
 
@@ -66,7 +66,7 @@ CREATE TABLE resources (
   links {bytes} NOT NULL,
   seen_run BIGINT NOT NULL,       -- the last run that found it alive
   recorded_run BIGINT NOT NULL,   -- the last run that read its pages
-  UNIQUE (hash, source_id)
+  UNIQUE (source_id, hash)
 );
 
 CREATE TABLE pages (
@@ -90,7 +90,7 @@ CREATE TABLE pages (
   absent_runs BIGINT NOT NULL,
   weighed_run BIGINT NOT NULL,
   moved_from TEXT NOT NULL,
-  UNIQUE (hash, source_id)
+  UNIQUE (source_id, hash)
 );
 CREATE INDEX pages_of_source ON pages (source_id, id);
 CREATE INDEX pages_by_text ON pages (text_hash, source_id);
