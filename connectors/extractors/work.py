@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.extractors import sniff, tidy
-from connectors.extractors.paper import UnreadableError
 from connectors.media_types import (
     CSV,
     DOCX,
@@ -40,7 +39,7 @@ NESTING = 3  # a document in an archive in a mail
 
 def preload() -> None:
     """Import what every page needs, so that no page waits for it."""
-    import connectors.extractors.html  # noqa: F401 - that it is loaded is the point
+    from connectors.extractors.html import choose, document, links, metadata, suspicion  # noqa: F401 - to be loaded
 
 
 def extract(resource: Resource, rules: CleaningRules) -> Extracted:
@@ -87,7 +86,11 @@ def _extract(resource: Resource, rules: CleaningRules, depth: int = 0) -> Extrac
     kind = sniff.media_type(resource.media_type, uri=resource.uri, body=body)
     try:
         return _by_kind(kind, resource, rules, depth)
-    except UnreadableError as error:
+    except Exception as error:
+        from connectors.extractors.paper import UnreadableError  # what pages of a website never need
+
+        if not isinstance(error, UnreadableError):
+            raise
         return Extracted(problem=error.problem, detail=_one_line(error.detail))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,6 +68,8 @@ def filtered(content: str, html: str, uri: str, *, whole: bool = False) -> str:
 
 
 def _trafilatura() -> Any:
+    import logging
+
     import trafilatura  # half a second, and most pages never need it
 
     # It reports every page that it finds nothing in as an error; what that means is ours to say.

@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import tidy
-from connectors.extractors.html import article, blocks, generic, judge, special
+from connectors.extractors.html import special
 from connectors.extractors.html.markdown import Writer
 from connectors.extractors.html.rules import SYSTEMS, System
 from connectors.extractors.html.tree import needs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from selectolax.lexbor import LexborNode
 
+    from connectors.extractors.html.article import Found
     from connectors.extractors.html.document import Document
     from connectors.extractors.html.metadata import About
     from connectors.models import CleaningRules
+
+    SecondOpinion = Callable[[], Found | None]
 
 _ENOUGH_CHARS = 200
 _LEAST_SHARE = 0.25
@@ -173,7 +176,13 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
         choice = replace(candidate, share=min(kept / visible, 1.0))
         tried.append(choice)
         least = _LEAST_SHARE_OF_SHOP if choice.strategy == "product" else _LEAST_SHARE
-        if kept and (choice.strategy == "select" or kept >= least * visible):
+        if (kept and (choice.strategy == "select" or kept >= least * visible)) or (
+            choice.strategy in believed
+            and (
+                kept >= _ENOUGH_CHARS
+                or (choice.strategy == "semantic" and kept >= _LEAST_SHARE * (visible - _chrome_chars(document)))
+            )
+        ):
             # A part that its system marks beats a larger one that only names suggest.
             best = choice if best is None or best.share < _BESIDE * choice.share else best
             break
@@ -182,12 +191,6 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
                 best = choice  # a short page among much navigation
                 break
             best = choice if kept >= _ENOUGH_CHARS else best
-        elif choice.strategy in believed and (
-            kept >= _ENOUGH_CHARS
-            or (choice.strategy == "semantic" and kept >= _LEAST_SHARE * (visible - _chrome_chars(document)))
-        ):
-            best = choice if best is None or best.share < _BESIDE * choice.share else best
-            break
     if best is None:
         best = max(tried, key=lambda choice: choice.share, default=None)
     if best is None or not best.content:
@@ -216,6 +219,8 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
 
 def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice | None:
     """What the learned judge takes for content, block by block; None where it cannot be sure."""
+    from connectors.extractors.html import article, blocks, judge  # sites whose system is known need none of it
+
     found = blocks.read(document.body, kinds)
     if found.parts[0].words < _FEW_WORDS:
         return None
@@ -238,11 +243,11 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice |
     )
 
 
-def _unknown(document: Document, kinds: dict[int, str], about: About) -> Choice:
+def _unknown(document: Document, kinds: dict[int, str], about: About, second: SecondOpinion) -> Choice:
     """A page of no known system: what the judge keeps, else the part that holds most of the text."""
     judged = _judged(document, dict(kinds), about)
     if judged is None:
-        found = article.extract(document) if about.article and document.tree.first("pre") is None else None
+        found = second() if about.article and document.tree.first("pre") is None else None
         if found is not None and len(found.markdown) > _ENOUGH_CHARS:
             return Choice(
                 content=found.markdown, strategy="article", why="an article whose blocks cannot be told apart"
@@ -257,6 +262,8 @@ def _unknown(document: Document, kinds: dict[int, str], about: About) -> Choice:
 
 
 def _generic(document: Document, kinds: dict[int, str], about: About) -> Choice:
+    from connectors.extractors.html import article, generic
+
     dropped = generic.chrome(document.body, kinds)
     measured = generic.Measured()
     measured.take(document.body, kinds)
@@ -280,8 +287,16 @@ def _generic(document: Document, kinds: dict[int, str], about: About) -> Choice:
     return Choice(content=content, strategy="generic", why=why, weak=True, report=report)
 
 
+def _second_opinion(document: Document) -> Found | None:
+    from connectors.extractors.html import article
+
+    return article.extract(document)
+
+
 def _product(document: Document, about: About) -> Choice | None:
     """A shop's page: what trafilatura takes for its text, and the product's own description where that lacks it."""
+    from connectors.extractors.html import article
+
     found = article.extract(document, folded=True)
     text = found.markdown if found else ""
     start = " ".join(about.body.split())[:80]
@@ -314,9 +329,9 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
             yield choice
     if about.product and (product := _product(document, about)):
         yield product
-    yield _unknown(document, special.kinds_of(document.tree, rules.remove), about)
-    found = article.extract(document)
-    if found:
+    second = cache(lambda: _second_opinion(document))
+    yield _unknown(document, special.kinds_of(document.tree, rules.remove), about, second)
+    if found := second():
         yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)
     content = _write(document, [document.body], _CHROME + rules.remove)
     yield Choice(content=content, strategy="body", why="nothing better was found", weak=True)

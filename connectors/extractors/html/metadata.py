@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -103,6 +102,8 @@ def iso(text: str) -> str:
             if day:
                 return _sane(datetime(int(written["y"]), _MONTHS[written["m"].lower()], int(day), tzinfo=UTC), "")
         if "," in text and ":" in text:
+            from email.utils import parsedate_to_datetime  # it brings much, and few pages write dates as mails do
+
             return parsedate_to_datetime(text).isoformat()
     except (ValueError, TypeError, OverflowError):
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -89,6 +88,8 @@ def _paragraphs(value: Any) -> list[str]:
     """Return a text value's paragraphs; markup in it is taken out."""
     if not isinstance(value, str):
         return []
+    import html  # it brings the table of all entities
+
     text = html.unescape(_MARKUP.sub(lambda found: "\n" if found.group().startswith(_BREAKING) else "", value))
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
