@@ -116,7 +116,7 @@ class Website:
         await self._crawl.learned(
             [
                 Found(uri=link, by="link", depth=resource.depth + 1, via=resource.uri)
-                for link in links
+                for link in self._frontier.unseen(links)  # a page's links are mostly those of the page before
                 if self._scope.contains(link)
             ]
         )

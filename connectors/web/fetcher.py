@@ -89,6 +89,7 @@ class Ask:
     Attributes:
         wanted: says of a media type whether the body is worth reading; None reads all.
         cut: a body over ``max_bytes`` is cut there instead of refused.
+        depth: goes along into the Resource.
     """
 
     etag: str = ""
@@ -97,6 +98,7 @@ class Ask:
     max_bytes: int = 0
     cut: bool = False
     wanted: Callable[[str], bool] | None = None
+    depth: int = 0
 
 
 PLAIN = Ask()
@@ -367,6 +369,7 @@ class Fetcher:
             robots=robots.x_robots(tags, agent=self.agent) if tags else (),
             link_canonical=urls.normalise(link[1], uri) if link else "",
             status=answer.status,
+            depth=ask.depth,
             seconds=monotonic() - began,
         )
 

@@ -73,15 +73,16 @@ class Frontier:
         self._old: set[int] = set()
 
     def unseen(self, uris: Iterable[str]) -> list[str]:
-        """Return those that the memory does not know, in order, and remember them."""
+        """Return those that the memory does not know, in order; those it knows it remembers for longer."""
         fresh: list[str] = []
         for uri in uris:
             key = hash(uri)
             if key in self._young:
                 continue
-            if key not in self._old:
+            if key in self._old:
+                self._remember(key)
+            else:
                 fresh.append(uri)
-            self._remember(key)
         return fresh
 
     def _remember(self, key: int) -> None:
@@ -92,6 +93,8 @@ class Frontier:
     async def add(self, found: Sequence[Found]) -> int:
         """Keep what the memory does not know; return how many of them are new in this run."""
         fresh = set(self.unseen(item.uri for item in found))
+        for uri in fresh:
+            self._remember(hash(uri))
         wanted = [item for item in found if item.uri in fresh]
         return await self._store.add(wanted) if wanted else 0
 

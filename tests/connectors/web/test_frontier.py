@@ -37,6 +37,16 @@ async def test_the_store_is_not_asked_about_what_the_memory_knows():
     assert store.asked == 2
 
 
+async def test_asking_what_is_unseen_makes_nothing_seen_and_keeps_what_is_met_again():
+    frontier = Frontier(MemoryStore(), remembered=2)
+    assert frontier.unseen(["a", "b", "a"]) == ["a", "b", "a"]
+    await frontier.add(links("a", "b"))
+    for other in "cdefg":
+        await frontier.add(links(other))
+        assert frontier.unseen(["a"]) == [], "met with every page"
+    assert frontier.unseen(["b"]) == ["b"], "met once, long ago"
+
+
 async def test_what_the_memory_forgot_the_store_still_knows():
     frontier = Frontier(MemoryStore(), remembered=3)
     for n in range(20):

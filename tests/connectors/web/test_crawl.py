@@ -1,0 +1,111 @@
+"""What the crawl does beside fetching: it asks its store no more than it must, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+from loopback import Site
+
+from connectors.models import Found, Resource
+from connectors.web.crawl import Crawl, Rules
+from connectors.web.fetcher import Fetcher
+from connectors.web.frontier import Frontier, MemoryStore
+from connectors.web.sites import Sites
+
+
+class Asked(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes = 0
+
+    async def take(self, limit):
+        self.takes += 1
+        return await super().take(limit)
+
+
+async def crawl_of(site, make_fetcher, store, *paths):
+    fetcher = make_fetcher(site.url)
+    crawl = Crawl(
+        fetcher=fetcher,
+        frontier=Frontier(store),
+        sites=Sites(fetcher),
+        rules=Rules(belongs=lambda _: True, refusal=lambda _: ""),
+    )
+    await crawl.add([Found(uri=site.url + path, by="start") for path in paths])
+    return crawl
+
+
+async def test_the_store_is_asked_when_something_was_added_and_not_for_each_page(site, make_fetcher):
+    paths = [f"/{number}" for number in range(40)]
+    for path in paths:
+        site.page(path)
+    store = Asked()
+    crawl = await crawl_of(site, make_fetcher, store, *paths)
+    met = 0
+    async for item in crawl.items():
+        assert isinstance(item, Resource)
+        met += 1
+        await asyncio.sleep(0.001)
+        await crawl.learned(())
+    assert met == 40
+    assert store.takes <= 4, "the forty, then nothing, and once more at the end"
+
+
+async def test_what_the_last_page_names_is_crawled_too(site, make_fetcher):
+    paths = [f"/{number}" for number in range(10)]
+    for path in paths:
+        site.page(path)
+    crawl = await crawl_of(site, make_fetcher, MemoryStore(), "/0")
+    met = []
+    async for item in crawl.items():
+        met.append(item.uri.removeprefix(site.url))
+        await asyncio.sleep(0.01)  # nothing else is under way: the crawl could think that it is done
+        following = paths[len(met) : len(met) + 1]
+        await crawl.learned([Found(uri=site.url + path, by="link", depth=len(met)) for path in following])
+    assert met == paths
+
+
+async def test_an_address_that_is_added_while_the_store_is_asked_is_not_overlooked(site, make_fetcher):
+    class Slow(MemoryStore):
+        async def take(self, limit):
+            due = await super().take(limit)
+            await asyncio.sleep(0.05)
+            return due
+
+    site.page("/0")
+    site.page("/1")
+    crawl = await crawl_of(site, make_fetcher, Slow(), "/0")
+    met = []
+    async for item in crawl.items():
+        met.append(item.uri.removeprefix(site.url))
+        if len(met) == 1:
+            await asyncio.sleep(0.02)  # the crawl asks the store again, which has nothing yet
+            await crawl.learned([Found(uri=f"{site.url}/1", by="link")])
+        else:
+            await crawl.learned(())
+    assert met == ["/0", "/1"]
+
+
+def test_a_crawl_that_was_dropped_in_the_middle_begins_nothing_when_it_is_thrown_away():
+    async def begin():
+        site = await Site().start()
+        fetcher = Fetcher(user_agent="x/1", allowed=(site.url,), concurrency=2)
+        crawl = await crawl_of(site, lambda _: fetcher, MemoryStore(), *[f"/{number}" for number in range(90)])
+        items = crawl.items()
+        await anext(items)
+        return items
+
+    loop = asyncio.new_event_loop()
+    items = loop.run_until_complete(begin())
+    for task in asyncio.all_tasks(loop):
+        task._log_destroy_pending = False
+    loop.close()
+
+    async def look():
+        nonlocal items
+        items = None
+        gc.collect()
+        return [repr(task.get_coro()) for task in asyncio.all_tasks()]
+
+    assert not [told for told in asyncio.run(look()) if "Crawl." in told]
