@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from loopback import Site
+from loopback import Reply, Site
 
 from connectors.models import Found, Resource
 from connectors.web.crawl import Crawl, Rules
@@ -85,6 +85,28 @@ async def test_an_address_that_is_added_while_the_store_is_asked_is_not_overlook
         else:
             await crawl.learned(())
     assert met == ["/0", "/1"]
+
+
+async def test_a_slow_page_does_not_keep_what_was_added_meanwhile_waiting(site, make_fetcher):
+    released = asyncio.Event()
+
+    async def slow(asked):
+        await released.wait()
+        return Reply("slow")
+
+    site.routes["/slow"] = slow
+    site.page("/fast")
+    site.page("/next")
+    crawl = await crawl_of(site, make_fetcher, MemoryStore(), "/slow", "/fast")
+    met = []
+    async with asyncio.timeout(10):
+        async for item in crawl.items():
+            met.append(item.uri.removeprefix(site.url))
+            named = [Found(uri=f"{site.url}/next", by="link")] if met == ["/fast"] else []
+            await crawl.learned(named)
+            if met[-1] == "/next":
+                released.set()
+    assert met == ["/fast", "/next", "/slow"]
 
 
 def test_a_crawl_that_was_dropped_in_the_middle_begins_nothing_when_it_is_thrown_away():
