@@ -25,7 +25,7 @@ _SURE = re.compile(
     r"|(?:social-?)?shar(?:e|ing)(?:-?(?:bar|buttons?|links?|tools?|icons?|block|widget))?|[\w-]*-share(?:-?(?:bar|buttons?|links?))?|social(?:-?(?:links?|icons?|media|share|sharing|nav))?|sharedaddy|addtoany[\w-]*|a2a_kit|sociable"
     r"|jp-relatedposts|[\w-]*related-?(?:posts?|articles?|content|stories|links?|products?|items?|topics?|reading)[\w-]*|[\w-]*recommend(?:ed|ations?)[\w-]*|you-may-also-like|read-?next|more-?stories|trending[\w-]*|most-?(?:read|popular)[\w-]*|popular-?posts|recent-?posts"
     r"|outbrain[\w-]*|taboola[\w-]*|sponsored?[\w-]*|advert(?:isement|s|ising)?[\w-]*|ads?|ad-(?:slot|unit|container|wrapper|banner|block)[\w-]*|adsbygoogle|promo(?:-[\w-]*)?|[\w-]*-promo"
-    r"|pager|page-?numbers|post-?navigation|nav-links|posts-navigation|skip-?(?:link|to-content|links)|back-?to-?top|scroll-?(?:to-?)?top|search-?(?:form|box|bar|field)|language-?(?:switcher|selector)|lang-?switch(?:er)?"
+    r"|pager|page-?numbers|post-?navigation|nav-links|posts-navigation|skip-?(?:link|to-content|links)|[\w-]*tooltip(?:-?text)?|back-?to-?top|scroll-?(?:to-?)?top|search-?(?:form|box|bar|field)|language-?(?:switcher|selector)|lang-?switch(?:er)?"
     r"|author-?(?:box|bio|info)|about-?(?:the-)?author|post-?tags|tag-?(?:list|cloud|links)|tags(?:-links)?|entry-?footer|post-?footer|article-?footer|comment-?(?:form|respond|reply)|respond|disqus_thread|mini-?cart|cart-?drawer|wishlist[\w-]*|quick-?view[\w-]*"
     r"|toc|toc_container|table-?of-?contents|ez-toc[\w-]*|print-only|no-?print|widget_[\w-]*|edit-?(?:page|link|this-page)|feedback[\w-]*|rate-?this[\w-]*|screen-reader[\w-]*"
     r")(?=\s|$)",
@@ -74,6 +74,7 @@ _LITTLE_PROSE = 150
 _A_WORD = 5
 _A_LINE = 20
 _HEADINGS = "h1, h2, h3, h4"
+_TITLE = "main h2, [role=main] h2"  # of a page without h1
 _LOST = 0.12
 _LOST_BESIDE_ARTICLES = 0.35
 _LEAVES = frozenset(
@@ -139,7 +140,7 @@ def judged(tag: str, classes: str, ident: str) -> tuple[bool, bool]:
     return _judged(_names(tag, classes, ident))
 
 
-def _is_chrome(node: LexborNode, size: Measure | None) -> bool:
+def _is_chrome(node: LexborNode, size: Measure | None, title: LexborNode | None) -> bool:
     tag = node.tag or ""
     attributes = node.attributes
     if tag in _CHROME_TAGS or (attributes.get("role") or "") in _CHROME_ROLES:
@@ -150,7 +151,7 @@ def _is_chrome(node: LexborNode, size: Measure | None) -> bool:
         return not (_CONTENTS.search(named) and _leads_elsewhere(node))
     if not likely or size is None:
         return False
-    if size.chars - size.linked > _A_WORD and node.css_first("h1"):
+    if size.chars - size.linked > _A_WORD and (node.css_first("h1") or (title is not None and _within(title, node))):
         return False
     return size.prose < _LITTLE_PROSE or size.linked > size.chars // 2
 
@@ -185,11 +186,12 @@ def chrome(body: LexborNode, kinds: dict[int, str]) -> list[str]:
     measured = Measured()
     whole = measured.take(body, kinds)
     names: list[str] = []
+    title = None if body.css_first("h1") else body.css_first(_TITLE)
     for node in body.css(_JUDGED):
         if node.mem_id in kinds:
             continue
         size = measured.of.get(node.mem_id)
-        if not _is_chrome(node, size) or _is_code(node):
+        if not _is_chrome(node, size, title) or _is_code(node):
             continue
         guard = _GUARD_OF_COMMENTS if _COMMENTS.search(_named(node)) else _GUARD
         if size is not None and _weight(size) > guard * max(_weight(whole), 1):
@@ -234,7 +236,7 @@ def _headed_beside(
 ) -> bool:
     """Say whether a heading, or a part of the text with one, stands beside the largest part."""
     for child, weight in sizes:
-        least = 0 if child.tag == "section" else _A_LINE
+        least = 0 if child.tag in {"section", "header", "hgroup"} else _A_LINE
         if child is not best and weight > least and child.css_first(_HEADINGS):
             return True
     return any(

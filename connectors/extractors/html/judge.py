@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _CERTAIN = 4.5
 _SURE_AFTER = 21  # trees
 _KEEP_HEADING = 0.2
+_KEEP_EMPTY_HEADING = 0.6  # it stands right above what is kept, be that another heading
 _BETWEEN = 0.1
 _STRICTER = 0.12  # what is doubtful beside an article is seldom part of it
 _STRICTEST = 0.8
@@ -109,7 +110,7 @@ def verdict(found: Blocks, about: About) -> Verdict:
     _whole_tables(found, chances, keep, threshold)
     if about.article:
         _one_place(found, keep)
-    _mended(found, chances, keep)
+    _mended(found, chances, keep, empty=1.0 if about.article else _KEEP_EMPTY_HEADING)
     if not about.article:
         _titled(found, keep, about.title)
     return Verdict(keep=keep, sureness=sureness)
@@ -257,17 +258,23 @@ def _titled(found: Blocks, keep: list[bool], title: str) -> None:
         keep[heads[0]] = True
 
 
-def _mended(found: Blocks, chances: list[float], keep: list[bool]) -> None:
+def _heading_or_own(part: Part) -> str:
+    """Return an element's tag, or that of the heading whose words it holds."""
+    return part.up.tag if part.up is not None and part.up.tag in HEADINGS else part.tag
+
+
+def _mended(found: Blocks, chances: list[float], keep: list[bool], *, empty: float) -> None:
     """Keep headings of kept text and code between kept text; drop headings under which nothing is kept."""
     blocks = found.blocks
     under = [False] * 7  # by level: whether text is kept before the next heading of that level or above
     after = False
     for place in range(len(blocks) - 1, -1, -1):
-        tag = blocks[place].part.tag
+        tag = _heading_or_own(blocks[place].part)
         if tag in HEADINGS:
             level = int(tag[1])
             if level > 1:
-                keep[place] = under[level] and (keep[place] or chances[place] >= _KEEP_HEADING)
+                likely = keep[place] or chances[place] >= _KEEP_HEADING
+                keep[place] = (under[level] and likely) or (after and chances[place] >= empty)
             under[level:] = [False] * (7 - level)
         else:
             if tag == "pre" and not keep[place]:

@@ -170,3 +170,23 @@ def test_of_a_shops_page_a_tenth_is_enough_as_most_of_it_is_about_other_things(e
     candidates = {one["strategy"]: one["share"] for one in found.report["candidates"]}
     assert 0.1 <= candidates["product"] < 0.25
     assert found.pages[0].metadata["strategy"] == "product"
+
+
+def test_the_header_of_a_manuals_part_keeps_the_heading_in_it(extract):
+    part = f"<section><h4>Declaration</h4><pre>int f(void)</pre>{PROSE}</section>"
+    kind = "<header><h3>Method</h3><h1><a href=i.html>Lib</a> <a href=c.html>Font</a> size</h1></header>"
+    body = f"<title>Lib</title><nav class=sidebar><a href=/a>One</a></nav><section id=whole>{kind}{part}</section>"
+    assert "### Method" in extract(body).pages[0].content
+
+
+def test_the_title_of_a_page_without_h1_is_no_chrome_because_it_stands_in_a_header(extract):
+    body = (
+        f"<title>Lib</title><main><div class=header><h2>Uses of Class Filter</h2></div><pre>x = 1</pre>{PROSE}</main>"
+    )
+    assert "## Uses of Class Filter" in extract(body).pages[0].content
+
+
+def test_what_a_heading_says_when_the_mouse_is_over_it_is_none_of_its_words(extract):
+    tip = "<span class=notable-tooltip><span class=notable-tooltiptext>Notable: impl Iterator</span></span>"
+    body = f"<title>Lib</title><main><h2>fn map(){tip}</h2><pre>x = 1</pre>{PROSE}</main>"
+    assert "## fn map()\n" in extract(body).pages[0].content

@@ -179,3 +179,17 @@ def test_a_picture_that_says_more_is_told_and_the_same_words_once():
 
 def test_a_heading_that_is_not_kept_says_nothing_for_a_picture():
     assert "![The bridge](a.png)" in written(PICTURED.format("The bridge"), {"Kept.", "Seen from the north"})
+
+
+MANUAL = "".join(f"<h2>Part</h2><h2>call_{n}()</h2><p>{n}. {SENTENCE}</p>" for n in range(4))
+
+
+def test_a_heading_above_a_heading_stays_in_a_page_that_is_no_article(extract):
+    page = f"<title>T</title><div class=nav><a href=/a>One</a></div><div class=contents>{MANUAL}</div>"
+    assert extract(page).pages[0].content.count("## Part\n\n## call_") == 4
+
+
+def test_a_heading_whose_words_stand_in_an_element_of_their_own_is_a_heading(extract):
+    page = MANUAL.replace("call_", "<div class=title-name>call_").replace("()</h2>", "()</div></h2>")
+    content = extract(f"<title>T</title><div class=inner>{page}</div>").pages[0].content
+    assert [n for n in range(4) if f"## call_{n}()" not in content.replace("\\", "")] == []
