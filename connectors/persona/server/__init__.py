@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from connectors.persona.client import PersonaClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fastapi import FastAPI
@@ -60,7 +61,7 @@ def embedded(
     from connectors.persona.server.store import Store
 
     store = Store(state, max_item_chars=max_item_chars)
-    app = _built_when_asked(store, secret=secret)
+    app = _shortcut(store, secret=secret)
     return PersonaClient(
         base_url=f"{ADDRESS}persona/",
         voice_base_url=ADDRESS,
@@ -70,14 +71,27 @@ def embedded(
     )
 
 
-def _built_when_asked(store: Store, *, secret: SecretStr | None) -> ASGIApp:
-    """Return an application that its first request builds: a crawl does not wait for a web framework's import."""
-    building: asyncio.Future[FastAPI] | None = None
+def _shortcut(store: Store, *, secret: SecretStr | None) -> ASGIApp:
+    """Return an application that imports no web framework before somebody asks for more than an import does."""
 
-    def build() -> FastAPI:
+    def whole() -> ASGIApp:
         from connectors.persona.server.application import build
 
         return build(store, secret=secret, hosts=frozenset(), max_body_bytes=MAX_BODY_BYTES)
+
+    def gate() -> ASGIApp:
+        from connectors.persona.server.gate import LOOPBACK, Gate
+        from connectors.persona.server.shortcut import Shortcut
+
+        shortcut = Shortcut(store, _when_asked(whole))
+        return Gate(shortcut, secret=secret, hosts=LOOPBACK, max_body_bytes=MAX_BODY_BYTES)
+
+    return _when_asked(gate)
+
+
+def _when_asked(build: Callable[[], ASGIApp]) -> ASGIApp:
+    """Return an application that its first request builds: a crawl does not wait for its imports."""
+    building: asyncio.Future[ASGIApp] | None = None
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal building

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from connectors.persona.server import media, personas, shapes
+from connectors.persona.server import calls, media, personas, shapes
 from connectors.persona.server.answer import answer
-from connectors.persona.server.prompts import make_prompts
-from connectors.persona.server.store import Store, StoredPage
+from connectors.persona.server.calls import Refusal, success
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from connectors.persona.server.answer import Reply
     from connectors.persona.server.model import Writer
-
-CHUNK_CHARS = 128 * 1024
-
-
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure of ours
-    """An answer other than success, with the sentence that says which field is wrong."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+    from connectors.persona.server.store import Store
 
 
 def add_routes(app: FastAPI, store: Store, writer: Writer | None) -> None:
@@ -39,39 +26,33 @@ def add_routes(app: FastAPI, store: Store, writer: Writer | None) -> None:
     app.include_router(_files(store), include_in_schema=False)
 
 
-def _knowledge_base(store: Store) -> APIRouter:  # noqa: C901 - a list of routes
+def _knowledge_base(store: Store) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/store-pages")
     def store_pages(body: shapes.StorePages) -> dict[str, Any]:
         """Store pages; sent twice they are stored twice."""
-        store.add_pages(_pages(body.pages))
-        return _success("Pages stored successfully")
+        return calls.store_pages(store, body)
 
     @routes.post("/stream-pages")
     def stream_pages(body: shapes.StreamPages) -> dict[str, Any]:
         """Store one more part of a stream."""
-        store.add_pages(_pages(body.stream_data.pages), stream_id=body.stream_data.stream_id)
-        return _success("Pages streamed successfully")
+        return calls.stream_pages(store, body)
 
     @routes.get("/training-data")
     def training_data() -> Response:
         """Return every item of the knowledge base, by id."""
-        return StreamingResponse(_training_data(store), media_type="application/json")
+        return StreamingResponse(calls.training_data(store), media_type="application/json")
 
     @routes.put("/training-data")
     def update_training_data(body: shapes.UpdateTrainingData) -> dict[str, Any]:
         """Replace the content of one item."""
-        if not store.update_item(body.training_data.id, body.training_data.content):
-            raise Refusal(404, "training_data.id: there is no training data of this id")
-        return _success("Training data updated successfully")
+        return calls.update_training_data(store, body)
 
     @routes.delete("/training-data/{id}")
     def delete_training_data(id: str) -> dict[str, Any]:  # noqa: A002 - the API's own name
         """Delete one item."""
-        if not store.delete_item(id):
-            raise Refusal(404, "id: there is no training data of this id")
-        return _success("Training data deleted successfully")
+        return calls.delete_training_data(store, id)
 
     @routes.delete("/training-data", include_in_schema=False)
     @routes.delete("/training-data/", include_in_schema=False)
@@ -81,16 +62,12 @@ def _knowledge_base(store: Store) -> APIRouter:  # noqa: C901 - a list of routes
     @routes.post("/auto-generate-prompts")
     def auto_generate_prompts(body: shapes.GeneratePrompts) -> dict[str, Any]:
         """Make questions about the topics that the stored pages can answer."""
-        with store.reading() as db:
-            made = make_prompts(db, body.data.topics, body.data.context)
-        store.add_prompts(made)
-        return {"status": "success", "prompts": [prompt for prompt, _, _ in made]}
+        return calls.auto_generate_prompts(store, body)
 
     @routes.post("/review-data")
     def review_data(body: shapes.ReviewData) -> dict[str, Any]:
         """Put findings into the review queue."""
-        store.add_reviews(body.review_data.articles, body.review_data.notes)
-        return _success("Data submitted for review")
+        return calls.review_data(store, body)
 
     return routes
 
@@ -109,8 +86,7 @@ def _chats(store: Store, writer: Writer | None) -> APIRouter:
     @routes.get("/persona/chats")
     def chats() -> Response:
         """Return the chat history."""
-        texts = (_text(chat) for chat in store.chats())
-        return StreamingResponse(_listed("chats", texts), media_type="application/json")
+        return StreamingResponse(calls.listed("chats", store.chats()), media_type="application/json")
 
     @routes.get("/persona/messages/{chat_id}")
     def messages(chat_id: str) -> dict[str, Any]:
@@ -154,7 +130,7 @@ def _personas(store: Store) -> APIRouter:  # noqa: C901 - a list of routes
         except media.NotMediaError as error:
             raise Refusal(422, f"voice_data.sample_audio: {error}") from None
         voice_id = personas.add_voice(store, body.voice_data, recording)
-        return _success("Voice profile added successfully", voice_id=voice_id)
+        return success("Voice profile added successfully", voice_id=voice_id)
 
     @routes.get("/persona/voice/{embed_name}")
     def voice(embed_name: str, request: Request) -> dict[str, Any]:
@@ -175,26 +151,26 @@ def _personas(store: Store) -> APIRouter:  # noqa: C901 - a list of routes
         made = personas.generate_voice(store, body.training_urls, body.names)
         if isinstance(made, int):
             raise Refusal(422, f"training_urls[{made}]: is no recording of this server")
-        return _success("Voice generated successfully", voice_id=made)
+        return success("Voice generated successfully", voice_id=made)
 
     @routes.post("/persona/api/admin/instance")
     def admin_instance(body: shapes.CreateInstance) -> dict[str, Any]:
         """Create an instance as an administrator."""
         made = personas.add_instance(store, body.instance_data, admin=True)
-        return _success("Instance created successfully", instance_id=made)
+        return success("Instance created successfully", instance_id=made)
 
     @routes.post("/persona/api/instance")
     def instance(body: shapes.CreateInstance) -> dict[str, Any]:
         """Create an instance."""
         made = personas.add_instance(store, body.instance_data, admin=False)
-        return _success("Instance created successfully", instance_id=made)
+        return success("Instance created successfully", instance_id=made)
 
     @routes.delete("/persona/api/instance")
     def delete_instance(body: shapes.DeleteInstance) -> dict[str, Any]:
         """Delete an instance."""
         if not personas.delete_instance(store, body.instance_id):
             raise Refusal(404, "instance_id: there is no instance of this id")
-        return _success("Instance deleted successfully")
+        return success("Instance deleted successfully")
 
     @routes.post("/persona/api/admin/video")
     def add_video(body: shapes.AddVideo, request: Request) -> dict[str, Any]:
@@ -206,7 +182,7 @@ def _personas(store: Store) -> APIRouter:  # noqa: C901 - a list of routes
         except media.DurationError as error:
             raise Refusal(422, f"video_data.duration: {error}") from None
         video_id, path = personas.add_video(store, body.video_data, file)
-        return _success("Video added successfully", video_id=video_id, url=f"{request.base_url}{path}")
+        return success("Video added successfully", video_id=video_id, url=f"{request.base_url}{path}")
 
     return routes
 
@@ -225,34 +201,6 @@ def _files(store: Store) -> APIRouter:
     return routes
 
 
-def _pages(pages: list[shapes.PageObject]) -> list[StoredPage]:
-    return [StoredPage(title=page.title, content=page.content, metadata=page.metadata) for page in pages]
-
-
-def _success(message: str, **more: str) -> dict[str, Any]:
-    return {"status": "success", "message": message} | more
-
-
-def _training_data(store: Store) -> Iterator[bytes]:
-    return _listed("training_data", (_text({"id": name, "content": content}) for name, content in store.items()))
-
-
-def _listed(key: str, texts: Iterator[str]) -> Iterator[bytes]:
-    """Yield the bytes of an answer with a list, written as it is read."""
-    parts, size = [f'{{"status":"success","{key}":['], 0
-    for number, text in enumerate(texts):
-        parts.append(f",{text}" if number else text)
-        size += len(text)
-        if size > CHUNK_CHARS:
-            yield "".join(parts).encode()
-            parts, size = [], 0
-    yield "".join([*parts, "]}"]).encode()
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def error_answer(status: int, message: str) -> JSONResponse:
     """Return an error as this server writes them all."""
-    return JSONResponse({"status": "error", "message": message}, status_code=status)
+    return JSONResponse(calls.error(message), status_code=status)

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from connectors.persona.server import api
+from connectors.persona.server.calls import Refusal
 from connectors.persona.server.gate import LOOPBACK, Gate
 from connectors.persona.server.model import writer_from_environment
 from connectors.persona.server.pages import add_pages, error_page
@@ -42,7 +43,7 @@ def build(store: Store, *, secret: SecretStr | None, hosts: frozenset[str] | Non
     writer = writer_from_environment()
     api.add_routes(app, store, writer)
     add_pages(app, store, writer)
-    app.add_exception_handler(api.Refusal, _refused)
+    app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _no_such_thing)
     app.add_exception_handler(sqlite3.Error, _storage)

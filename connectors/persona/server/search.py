@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any
 
 from connectors.persona.server.languages import language, language_of
@@ -59,19 +60,75 @@ class Hit:
     covered: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Section:
+    """A section as search looks at it: its text as it is and folded, what it is called, who has it."""
+
+    item: str
+    page_id: int
+    title: str
+    source: str
+    language: str
+    heading: str
+    passage: str
+    said: str
+    names: str
+    own: str
+
+
 class Shelf:
-    """Sections that were looked at and may come again: somebody who asks many questions of one state keeps one."""
+    """What was looked at and may be asked for again: somebody who asks many questions of one state keeps one."""
 
     def __init__(self) -> None:
         self._items: dict[int, tuple[Any, ...]] = {}
-        self._read: dict[tuple[int, int], tuple[str, str, float]] = {}
+        self._sections: dict[tuple[int, int], _Section] = {}
+        self._lists: dict[str, float] = {}
+        self._weights: dict[str, float] = {}
+        self._count: int | None = None
 
-    def item(self, db: sqlite3.Connection, item_id: int) -> tuple[Any, ...]:
+    def section(self, db: sqlite3.Connection, item_id: int, starts: int, ends: int, heading: str) -> _Section:
+        """Return a section of an item."""
+        key = (item_id, starts)
+        if key not in self._sections:
+            page_id, title, source, lang, content = self._item(db, item_id)
+            passage = content[starts:ends]
+            self._sections[key] = _Section(
+                item=item_name(item_id),
+                page_id=page_id,
+                title=title,
+                source=source,
+                language=lang,
+                heading=heading,
+                passage=passage,
+                said=folded(passage),
+                names=folded(f"{title}\n{heading}\n"),
+                # What stands right under a heading that names the matter explains it; the rest is about parts.
+                own=folded(heading.rpartition(" › ")[2] or title),  # noqa: RUF001 - the sign is meant
+            )
+        return self._sections[key]
+
+    def lists(self, section: _Section) -> float:
+        """Return how much of a section only names things."""
+        if section.said not in self._lists:
+            self._lists[section.said] = _enumerates(section.said)
+        return self._lists[section.said]
+
+    def weight(self, db: sqlite3.Connection, word: str) -> float:
+        """Return how telling a word is."""
+        if self._count is None:
+            (self._count,) = db.execute("SELECT count(*) FROM sections").fetchone()
+        if word not in self._weights:
+            (found,) = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (quoted(word),)).fetchone()
+            self._weights[word] = math.log(1 + (self._count - found + 0.5) / (found + 0.5))
+        return self._weights[word]
+
+    def _item(self, db: sqlite3.Connection, item_id: int) -> tuple[Any, ...]:
         """Return an item's page, title, source, language and content."""
         if item_id not in self._items:
             if len(self._items) >= KEPT_ITEMS:
                 self._items.clear()
-                self._read.clear()
+                self._sections.clear()
+                self._lists.clear()
             # Sections are cut from it here and not in SQL, which would count through the whole text for each.
             self._items[item_id] = db.execute(
                 "SELECT pages.id, title, source, language, content FROM items JOIN pages ON pages.id = page_id"
@@ -80,41 +137,35 @@ class Shelf:
             ).fetchone()
         return self._items[item_id]
 
-    def passage(self, item_id: int, content: str, starts: int, ends: int) -> tuple[str, str, float]:
-        """Return a section's text, the same folded, and how much of it only names things."""
-        key = (item_id, starts)
-        if key not in self._read:
-            passage = content[starts:ends]
-            said = folded(passage)
-            self._read[key] = passage, said, _enumerates(said)
-        return self._read[key]
-
 
 def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: Shelf | None = None) -> list[Hit]:
     """Return the best section of each page that speaks about the question, best page first."""
-    found = terms(db, question)
+    shelf = shelf or Shelf()
+    found = terms(db, question, shelf=shelf)
     if not found:
         return []
+    asked = [(term.weight, stem(term.word), folded(term.word)) for term in found]
     best: dict[int, Hit] = {}
-    for hit in _candidates(db, found, shelf or Shelf()):
+    enough = 0.0  # what a section must be worth to be among the first
+    for item_id, starts, ends, heading, score in _candidates(db, found):
+        hit = _judged(asked, shelf.section(db, item_id, starts, ends, heading), -score, shelf, enough=enough)
+        if hit is None:
+            continue
         known = best.get(hit.page_id)
         if known is None or hit.score > known.score:
             best[hit.page_id] = hit
+            if len(best) >= limit:
+                enough = heapq.nlargest(limit, (other.score for other in best.values()))[-1]
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.page_id))[:limit]
 
 
-def terms(db: sqlite3.Connection, question: str) -> list[Term]:
+def terms(db: sqlite3.Connection, question: str, *, shelf: Shelf | None = None) -> list[Term]:
     """Return the words a question is about, in order; all its words when it has only small ones."""
+    shelf = shelf or Shelf()
     said = list(dict.fromkeys(words(question)))
     stop = language(language_of(question)).stop | language("en").stop
     telling = [word for word in said if word not in stop] or said
-    (sections,) = db.execute("SELECT count(*) FROM sections").fetchone()
-    return [Term(word=word, weight=_weight(db, word, sections)) for word in telling[:MAX_TERMS]]
-
-
-def _weight(db: sqlite3.Connection, word: str, sections: int) -> float:
-    (count,) = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (quoted(word),)).fetchone()
-    return math.log(1 + (sections - count + 0.5) / (count + 0.5))
+    return [Term(word=word, weight=shelf.weight(db, word)) for word in telling[:MAX_TERMS]]
 
 
 def quoted(word: str) -> str:
@@ -122,7 +173,8 @@ def quoted(word: str) -> str:
     return '"' + word.replace('"', " ").replace("\x00", " ") + '"'
 
 
-def _candidates(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf) -> list[Hit]:
+def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[tuple[int, int, int, str, float]]:
+    """Return item, start, end, heading and score (the lowest is best) of sections that share words with a question."""
     # A word on most pages finds nothing by itself, and looking through them all takes the time.
     least = COMMON * max(term.weight for term in found)
     singles = [quoted(term.word) for term in found if term.weight >= least]
@@ -130,44 +182,50 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf) -> 
     pairs = [quoted(f"{one.word} {two.word}") for one, two in pairwise(found)]
     # A dotted name is a phrase; its last part is what pages about it say.
     lasts = [quoted(re.split(r"[.\-:/]", term.word)[-1]) for term in found if re.search(r"[.\-:/]", term.word)]
-    rows = db.execute(
+    return db.execute(
         "SELECT item_id, starts, ends, sections.heading, score FROM ("
         "  SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ? ORDER BY score LIMIT ?"
         ") JOIN sections ON sections.id = rowid",
         (TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT, " OR ".join([*singles, *pairs, *lasts]), CANDIDATES),
     ).fetchall()
-    starts_of = [stem(term.word) for term in found]
-    hits = []
-    for item_id, starts, ends, heading, score in rows:
-        page_id, title, source, lang, content = shelf.item(db, item_id)
-        passage, said, lists = shelf.passage(item_id, content, starts, ends)
-        # What stands right under a heading that names the matter explains it; the rest of the section is about parts.
-        own = heading.rpartition(" › ")[2] or title  # noqa: RUF001 - the sign is meant
-        begins = 1.0 + BEGINS * coverage(found, own) if passage.startswith("#") else 1.0
-        names = folded(f"{title}\n{heading}\n")
-        named = [_stands(start, names) for start in starts_of]
-        covered = _share(found, [here or _stands(start, said) for here, start in zip(named, starts_of, strict=True)])
-        worth = (1.0 + NAMED * _share(found, named)) * (1.0 + DEFINES * _defined(found, said)) * (1.0 - LISTS * lists)
-        hits.append(
-            Hit(
-                item=item_name(item_id),
-                page_id=page_id,
-                title=title,
-                source=source,
-                language=lang,
-                heading=heading,
-                passage=passage,
-                score=-score * (0.5 + covered) * worth * begins,
-                covered=covered,
-            )
-        )
-    return hits
 
 
-def _defined(found: Sequence[Term], said: str) -> float:
-    """Return the share of the terms' weight that the passage defines: a line begins with the name, as in a glossary."""
-    names = [folded(term.word) for term in found]
-    return _share(found, [name in said and _definition(name).search(said) is not None for name in names])
+def _judged(
+    asked: Sequence[tuple[float, str, str]], section: _Section, score: float, shelf: Shelf, *, enough: float
+) -> Hit | None:
+    """Say what a section is worth to somebody who asks; None when it cannot be worth ``enough``.
+
+    Args:
+        asked: weight, stem and folded form of each term.
+        score: what the index says.
+    """
+    weights = [weight for weight, _, _ in asked]
+    own = _share(weights, [_stands(start, section.own) for _, start, _ in asked])
+    begins = 1.0 + BEGINS * own if section.passage.startswith("#") else 1.0
+    named = [_stands(start, section.names) for _, start, _ in asked]
+    worth = (1.0 + NAMED * _share(weights, named)) * begins
+    if score * (0.5 + 1.0) * worth * (1.0 + DEFINES) < enough:  # were it to say and define everything
+        return None
+    covered = _share(
+        weights, [here or _stands(start, section.said) for here, (_, start, _) in zip(named, asked, strict=True)]
+    )
+    worth *= 1.0 - LISTS * shelf.lists(section)
+    if score * (0.5 + covered) * worth * (1.0 + DEFINES) < enough:
+        return None
+    said = section.said
+    defined = [name in said and _definition(name).search(said) is not None for _, _, name in asked]
+    worth *= 1.0 + DEFINES * _share(weights, defined)
+    return Hit(
+        item=section.item,
+        page_id=section.page_id,
+        title=section.title,
+        source=section.source,
+        language=section.language,
+        heading=section.heading,
+        passage=section.passage,
+        score=score * (0.5 + covered) * worth,
+        covered=covered,
+    )
 
 
 def _enumerates(said: str) -> float:
@@ -180,19 +238,15 @@ def _enumerates(said: str) -> float:
 def coverage(found: Sequence[Term], text: str) -> float:
     """Return the share of the terms' weight that stands in a text; 0 to 1."""
     said = folded(text)
-    return _share(found, [_stands(stem(term.word), said) for term in found])
+    return _share([term.weight for term in found], [_stands(stem(term.word), said) for term in found])
 
 
-def _share(found: Sequence[Term], which: Sequence[bool]) -> float:
+def _share(weights: Sequence[float], which: Sequence[bool]) -> float:
     """Return the share of the terms' weight that some of them have."""
     if True not in which:
         return 0.0
-    total = some = 0.0
-    for term, here in zip(found, which, strict=True):
-        total += term.weight
-        if here:
-            some += term.weight
-    return some / total if total else 0.0
+    total = sum(weights)
+    return sum(compress(weights, which)) / total if total else 0.0
 
 
 def _stands(start: str, said: str) -> bool:
