@@ -224,7 +224,7 @@ def explain(connection: Connection, uri: str) -> list[Visit]:
         .join(sources, sources.c.id == runs.c.source_id)
         .outerjoin(pages, and_(pages.c.hash == visits.c.hash, pages.c.source_id == sources.c.id))
         .outerjoin(versions, versions.c.id == pages.c.version_id)
-        .where(visits.c.hash == uri_hash(uri))
+        .where(visits.c.run_id.in_(select(runs.c.id)), visits.c.hash == uri_hash(uri))  # how the index is sorted
         .order_by(visits.c.run_id.desc())
     )
     return [

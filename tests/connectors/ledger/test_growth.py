@@ -70,7 +70,7 @@ ASKED = {
 }
 
 
-async def steps_of(ledger, run):
+async def steps_of(ledger, run, asked=ASKED):
     """Return how many steps of SQLite's machine each question takes."""
     steps = count()
 
@@ -79,7 +79,7 @@ async def steps_of(ledger, run):
 
     await ledger._writer.call(watch)
     taken, before = {}, next(steps)
-    for name, ask in ASKED.items():
+    for name, ask in asked.items():
         await ask(ledger, run)
         after = next(steps)
         taken[name], before = after - before, after
@@ -109,3 +109,16 @@ async def test_many_who_write_at_once_share_transactions(tmp_path, begin):
 
         await asyncio.gather(*(one(1000 * caller) for caller in range(CALLERS)))
     assert len(begun) < CALLERS * EACH / 4
+
+
+async def test_what_became_of_one_address_costs_the_same_however_many_there_are(tmp_path, begin):
+    taken = []
+    for pages in (FEW, MANY):
+        async with open_ledger(f"sqlite:///{tmp_path / str(pages)}") as ledger:
+            await filled(ledger, begin, pages)
+            taken.append(
+                (await steps_of(ledger, None, {"explain": lambda ledger, _: ledger.explain(resource(3).uri)}))[
+                    "explain"
+                ]
+            )
+    assert taken[1] <= taken[0] + 10
