@@ -245,6 +245,9 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice |
 
 def _unknown(document: Document, kinds: dict[int, str], about: About, second: SecondOpinion) -> Choice:
     """A page of no known system: what the judge keeps, else the part that holds most of the text."""
+    technical = document.tree.first(_TECHNICAL) is not None
+    if technical and about.article and not (about.author or about.date):
+        about = replace(about, article=False)  # manuals call each page an article; nobody wrote it on a day
     judged = _judged(document, dict(kinds), about)
     if judged is None:
         found = second() if about.article and document.tree.first("pre") is None else None
@@ -253,7 +256,7 @@ def _unknown(document: Document, kinds: dict[int, str], about: About, second: Se
                 content=found.markdown, strategy="article", why="an article whose blocks cannot be told apart"
             )
         return _generic(document, kinds, about)
-    if about.article or about.product or document.tree.first(_TECHNICAL) is None:
+    if about.article or about.product or not technical:
         return judged
     # Where both agree about a manual's page the whole part is better: every heading and entry of it counts.
     part = _generic(document, kinds, about)

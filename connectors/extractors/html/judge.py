@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _CERTAIN = 4.5
 _SURE_AFTER = 21  # trees
 _KEEP_HEADING = 0.2
+_KEEP_HEADING_OF_TEXT = 0.1  # right above kept text of a page that is no article
 _KEEP_EMPTY_HEADING = 0.6  # it stands right above what is kept, be that another heading
 _BETWEEN = 0.1
 _STRICTER = 0.12  # what is doubtful beside an article is seldom part of it
@@ -110,7 +111,7 @@ def verdict(found: Blocks, about: About) -> Verdict:
     _whole_tables(found, chances, keep, threshold)
     if about.article:
         _one_place(found, keep)
-    _mended(found, chances, keep, empty=1.0 if about.article else _KEEP_EMPTY_HEADING)
+    _mended(found, chances, keep, article=about.article)
     if not about.article:
         _titled(found, keep, about.title)
     return Verdict(keep=keep, sureness=sureness)
@@ -263,7 +264,7 @@ def _heading_or_own(part: Part) -> str:
     return part.up.tag if part.up is not None and part.up.tag in HEADINGS else part.tag
 
 
-def _mended(found: Blocks, chances: list[float], keep: list[bool], *, empty: float) -> None:
+def _mended(found: Blocks, chances: list[float], keep: list[bool], *, article: bool) -> None:
     """Keep headings of kept text and code between kept text; drop headings under which nothing is kept."""
     blocks = found.blocks
     under = [False] * 7  # by level: whether text is kept before the next heading of that level or above
@@ -273,8 +274,10 @@ def _mended(found: Blocks, chances: list[float], keep: list[bool], *, empty: flo
         if tag in HEADINGS:
             level = int(tag[1])
             if level > 1:
-                likely = keep[place] or chances[place] >= _KEEP_HEADING
-                keep[place] = (under[level] and likely) or (after and chances[place] >= empty)
+                least = _KEEP_HEADING_OF_TEXT if after and not article else _KEEP_HEADING
+                likely = keep[place] or chances[place] >= least
+                empty = after and not article and chances[place] >= _KEEP_EMPTY_HEADING
+                keep[place] = (under[level] and likely) or empty
             under[level:] = [False] * (7 - level)
         else:
             if tag == "pre" and not keep[place]:

@@ -81,7 +81,7 @@ def test_an_article_loses_its_teasers_and_keeps_its_structure(extract):
         f'<div class="card"><a href="/n{n}">Another story {n} that you could read</a></div>' for n in range(8)
     )
     body = (
-        '<meta property="og:type" content="article"><article><h1>News</h1>'
+        '<meta property="og:type" content="article"><meta name="author" content="Ann Bo"><article><h1>News</h1>'
         f"{PROSE}<h2>Background</h2>{PROSE}<pre>code\n\n  stays</pre>{PROSE}<div>{teasers}</div></article>"
     )
     page = extract(body).pages[0]
@@ -190,3 +190,13 @@ def test_what_a_heading_says_when_the_mouse_is_over_it_is_none_of_its_words(extr
     tip = "<span class=notable-tooltip><span class=notable-tooltiptext>Notable: impl Iterator</span></span>"
     body = f"<title>Lib</title><main><h2>fn map(){tip}</h2><pre>x = 1</pre>{PROSE}</main>"
     assert "## fn map()\n" in extract(body).pages[0].content
+
+
+@pytest.mark.parametrize(
+    ("by", "list_stays"), [("", True), ("<meta property='article:published_time' content='2024-05-01'>", False)]
+)
+def test_a_page_with_code_is_an_article_where_somebody_wrote_it_on_a_day(extract, by, list_stays):
+    links = "".join(f'<li><a href="/api/{n}">client.call_{n}</a></li>' for n in range(12))
+    text = f"{PROSE}<pre>client.call()</pre>{PROSE}<h2>Calls</h2><ul class=list>{links}</ul>"
+    page = f'<title>API</title><meta property="og:type" content="article">{by}<nav>{NAV}</nav><div class=main><h1>API</h1>{text}</div>'
+    assert ("call_7" in extract(page).pages[0].content) is list_stays

@@ -19,7 +19,7 @@ TEASERS = "".join(
     for n in range(9)
 )
 ARTICLE = (
-    "<title>Bridge closed for repairs - The Paper</title><meta property='og:type' content='article'>"
+    "<title>Bridge closed for repairs - The Paper</title><meta property='og:type' content='article'><meta name='author' content='Ann Bo'>"
     "<header class='site-header'><a href=/>The Paper</a><ul><li><a href=/a>News</a><li><a href=/b>Sport</a></ul></header>"
     "<div class='page'><div class='story-body'><h1>Bridge closed for repairs</h1>"
     + "".join(f"<p>{n}. {SENTENCE}</p>" for n in range(8))
