@@ -7,7 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from connectors.extractors.html import evidence, special
@@ -68,7 +68,7 @@ class Verdict:
 @lru_cache(maxsize=1)
 def model() -> Model:
     """Return what `tests/benchmarks/cleaning/train.py` learned."""
-    data = json.loads(resources.files(__package__).joinpath("weights.json").read_text("utf-8"))
+    data = json.loads(Path(__file__).with_name("weights.json").read_bytes())
     return Model(
         names=data["names"],
         first=_chance(data["trees"], evidence.NAMES),
