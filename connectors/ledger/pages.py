@@ -62,29 +62,38 @@ _SUPERSEDE = Prepared(
 )
 
 
-def same_bytes(
-    connection: Connection, run: Run, resource: Resource, *, config: str, now: int
-) -> tuple[str, ...] | None:
-    """Record a resource whose bytes and cleaning are those of last time; its links, or None when they are not."""
+def same(connection: Connection, run: Run, resource: Resource, *, config: str) -> tuple[str, ...] | None:
+    """Return the links that a resource had, when it is proved to be as it was; None when it is to be cleaned.
+
+    The proof is its server's or revision's word, or the same bytes and the same cleaning.
+    """
+    row = _row_of(connection, run, resource)
+    if resource.body is None:
+        return () if row is None else unpack_links(row.links)
+    if row is None or row.config != config or row.body_hash is None or bytes(row.body_hash) != _digest(resource.body):
+        return None
+    return unpack_links(row.links)
+
+
+def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int) -> None:
+    """Record a resource that `same` proved to be as it was."""
+    row = _row_of(connection, run, resource)
+    values: dict[str, Any] = {"seen_run": run.id}
+    if resource.body is None:
+        _end(connection, run, resource, outcome="not_modified", now=now)
+    else:
+        values |= {"etag": plain(resource.etag), "last_modified": plain(resource.last_modified)}
+        _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
+    if row is not None:
+        _KEEP_RESOURCE.run(connection, {"key": row.id} | values)
+
+
+def _row_of(connection: Connection, run: Run, resource: Resource) -> Any:
+    """Return the row of a resource; one that answered "not modified" may have been known by where it was asked for."""
     row = _resource(connection, run, resource.uri)
-    if row is None or resource.body is None or row.config != config or row.body_hash is None:
-        return None
-    if bytes(row.body_hash) != _digest(resource.body):
-        return None
-    validators = {"etag": plain(resource.etag), "last_modified": plain(resource.last_modified)}
-    _KEEP_RESOURCE.run(connection, {"key": row.id, "seen_run": run.id} | validators)
-    _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
-    return unpack_links(row.links)
-
-
-def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int) -> tuple[str, ...]:
-    """Record a resource that its server or revision proved to be unchanged; the links it had."""
-    row = _resource(connection, run, resource.uri) or _resource(connection, run, resource.requested_uri)
-    _end(connection, run, resource, outcome="not_modified", now=now)
-    if row is None:
-        return ()
-    _KEEP_RESOURCE.run(connection, {"key": row.id, "seen_run": run.id})
-    return unpack_links(row.links)
+    if row is None and resource.body is None and resource.requested_uri != resource.uri:
+        row = _resource(connection, run, resource.requested_uri)
+    return row
 
 
 def fail(connection: Connection, run: Run, resource: Resource, extracted: Extracted, *, now: int) -> None:

@@ -70,6 +70,7 @@ def begin(
         row = connection.execute(select(runs).where(runs.c.id == run_id)).one()
     if purpose in _CRAWLS:
         pages.forget_holds(connection, source_id, but=row.id)
+    earlier = select(runs.c.id).where(runs.c.source_id == source_id, runs.c.id != row.id).limit(1)
     return Run(
         id=row.id,
         source_id=source_id,
@@ -82,6 +83,7 @@ def begin(
         stream_id=row.stream_id,
         config=config,
         started_at=from_ms(row.started_at),
+        first=connection.execute(earlier).first() is None,
     )
 
 

@@ -171,14 +171,19 @@ class Ledger:
         """Record an item that was passed over or failed."""
         await self._write(run, partial(visits.skip, run=run.id, item=item, now=self._now()))
 
-    async def unchanged(self, run: Run, resource: Resource) -> tuple[str, ...]:
-        """Record a resource that was proved unchanged; the links it had last time."""
-        return await self._write(run, partial(pages.unchanged, run=run, resource=resource, now=self._now()))
+    async def same(self, run: Run, resource: Resource, config: str) -> tuple[str, ...] | None:
+        """Return the links that a resource had last time, when it is proved to be the same: not modified, or the same
+        bytes and cleaning. None when it is to be cleaned.
 
-    async def same_bytes(self, run: Run, resource: Resource, config: str) -> tuple[str, ...] | None:
-        """Record a resource whose bytes and cleaning are those of last time; None, and nothing recorded, when not."""
-        function = partial(pages.same_bytes, run=run, resource=resource, config=config, now=self._now())
-        return await self._write(run, function)
+        Nothing is recorded: its links come first, then `unchanged`. Else a crash in between would lose the links.
+        """  # noqa: D205 - one sentence
+        if run.first and resource.body is not None:
+            return None
+        return await self._read(partial(pages.same, run=run, resource=resource, config=config))
+
+    async def unchanged(self, run: Run, resource: Resource) -> None:
+        """Record a resource that `same` proved to be as it was."""
+        await self._write(run, partial(pages.unchanged, run=run, resource=resource, now=self._now()))
 
     async def record(
         self,

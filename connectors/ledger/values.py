@@ -24,6 +24,7 @@ class Run:
         resumed: the run was begun by a process that did not finish it.
         stream_id: what stream-pages is told; the same over restarts of the run.
         config: fingerprint of the cleaning; a URI last cleaned otherwise is read without its validators.
+        first: the source had no run before.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Run:
     stream_id: str
     config: str
     started_at: datetime
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,30 +135,30 @@ class Collector:
     async def _take(self, item: Resource | Skipped) -> None:
         if isinstance(item, Skipped):
             await self._skip(item)
-        elif item.body is None:
-            await self._unchanged(item)
-        else:
+            return
+        # Links are durable before the page's own outcome is: a crash in between reads one page again and loses none.
+        links = await self.ledger.same(self.run, item, self._config)
+        if links is None:
             await self._clean(item)
+        else:
+            await self.source.learn(item, links)
+            await self._unchanged(item)
 
     async def _skip(self, item: Skipped) -> None:
         await self.ledger.skip(self.run, item)
         self.progress.passed(item.outcome, item.rule, item.uri)
 
     async def _unchanged(self, resource: Resource) -> None:
-        links = await self.ledger.unchanged(self.run, resource)
-        await self.source.learn(resource, links)
-        self.progress.not_modified(resource)
+        await self.ledger.unchanged(self.run, resource)
+        if resource.body is None:
+            self.progress.not_modified(resource)
+        else:
+            self.progress.fetched(resource)
 
     async def _clean(self, resource: Resource) -> None:
-        known = await self.ledger.same_bytes(self.run, resource, self._config)
-        if known is not None:
-            await self.source.learn(resource, known)
-            self.progress.fetched(resource)
-            return
         started = time.perf_counter()
         extracted = await self._extracted(resource)
         canonical = self._canonical(resource, extracted)
-        # Links are durable before the page's own outcome is: a crash in between reads one page again and loses none.
         extracted = dataclasses.replace(extracted, links=self._followed(resource, extracted, canonical))
         await self.source.learn(resource, extracted.links)
         await self._record(resource, extracted, canonical)

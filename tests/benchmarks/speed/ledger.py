@@ -68,14 +68,17 @@ async def crawl(ledger, pages: int, *, unchanged: bool) -> Tenths:
 
     async def one(number: int) -> None:
         if unchanged:
-            links = await ledger.unchanged(run, fetched(number, body=None))
+            same = fetched(number, body=None)
+            links = await ledger.same(run, same, "c") or ()
         else:
             resource_, extracted, drafts = cleaned(number)
-            await ledger.same_bytes(run, resource_, "c")
+            await ledger.same(run, resource_, "c")
             links = extracted.links
         wanted = [link for link in links if int(link.rpartition("-")[2][:-5]) < pages]
         await frontier.add([Found(uri=link, by="link", depth=1, via=uri(number)) for link in wanted])
-        if not unchanged:
+        if unchanged:
+            await ledger.unchanged(run, same)
+        else:
             await ledger.record(run, resource_, extracted, drafts, config="c")
 
     while due := await frontier.take(AT_ONCE):

@@ -97,7 +97,9 @@ async def test_validators_and_links_come_back_the_next_night(ledger, begin):
     assert [(item.etag, item.last_modified) for item in due] == [('"1"', "Mon"), ("", "")]
     assert (await ledger.known(run, A)).etag == '"1"'
     assert await ledger.known(run, B) is None
-    assert await ledger.unchanged(run, resource(A, None)) == (B, C)
+    assert await ledger.same(run, resource(A, None), "c1") == (B, C)
+    assert await ledger.visited(run, A) is None, "its links come first"
+    await ledger.unchanged(run, resource(A, None))
     counts = await ledger.counts(run)
     assert (counts.not_modified, counts.unchanged, counts.new) == (1, 1, 0)
 
@@ -108,13 +110,26 @@ async def test_another_cleaning_reaches_an_unchanged_page(ledger, begin):
     await ledger.finish(run, state="completed", complete=True, summary={})
     run = await begin(config="c2")
     assert (await ledger.known(run, A)).etag == ""
-    assert await ledger.same_bytes(run, resource(A, b"words"), "c2") is None
+    assert await ledger.same(run, resource(A, b"words"), "c2") is None
     assert await ledger.visited(run, A) is None
     assert await record(ledger, run, A, config="c2") == ["unchanged"]
     await ledger.finish(run, state="completed", complete=True, summary={})
     run = await begin(config="c2")
-    assert await ledger.same_bytes(run, resource(A, b"words"), "c2") == ()
-    assert await ledger.same_bytes(run, resource(A, b"other"), "c2") is None
+    assert await ledger.same(run, resource(A, b"other"), "c2") is None
+    assert await ledger.same(run, resource(A, b"words"), "c2") == ()
+    await ledger.unchanged(run, resource(A, b"words"))
+    assert await ledger.visited(run, A) == "fetched"
+
+
+async def test_only_the_first_run_of_a_source_is_its_first(ledger, begin):
+    run = await begin()
+    assert run.first
+    assert await ledger.same(run, resource(A, b"words"), "c") is None
+    await record(ledger, run, A)
+    await ledger.release(run)
+    assert (await begin()).first, "the same run, resumed"
+    await ledger.finish(run, state="completed", complete=True, summary={})
+    assert not (await begin()).first
 
 
 async def test_the_same_text_under_two_uris_is_delivered_once_and_never_flaps(ledger, begin):

@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.errors import UsageError
+from connectors.ledger import faults
 
 BODY = "This page tells visitors, in enough words to be a page of its own, what they came here to learn about "
 
@@ -130,6 +131,33 @@ async def test_same_bytes_without_validators_are_not_cleaned_again(site, crawl):
     counts, _ = await crawl()
     assert counts.fetched == 2
     assert (counts.new, counts.changed) == (0, 0)
+
+
+class DiedError(Exception):
+    """What stands for a process that ends here."""
+
+
+def die():
+    raise DiedError
+
+
+@pytest.mark.parametrize("validators", [True, False])
+@pytest.mark.parametrize("place", ["before unchanged:1", "after unchanged:1"])
+async def test_a_night_that_dies_around_an_unchanged_page_still_meets_what_it_names(site, crawl, validators, place):
+    site.validators = validators
+    fill(site, "a", "b")
+    site.article("/a", "About a", BODY + "a.", {"/deep": "deeper"})
+    site.article("/deep", "Deep", BODY + "the deep.")
+    await crawl()
+    faults.plan(place, fate=die)
+    try:
+        with pytest.raises(DiedError):
+            await crawl(concurrency=1)
+    finally:
+        faults.plan("")
+    counts, _ = await crawl()
+    assert counts.discovered == 4
+    assert balanced(counts)
 
 
 async def test_a_cleaning_option_reaches_pages_that_did_not_change(site, crawl):
