@@ -64,8 +64,10 @@ class Collector:
     """The source was read to its end: what was not met is not there."""
     _config: str = ""
     _failure: BaseException | None = None
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _bytes: dict[asyncio.Task[None], int] = field(default_factory=dict)
+    _tasks: dict[asyncio.Task[None], int] = field(default_factory=dict)
+    _held: int = 0  # bytes, of all tasks
+    _slots: asyncio.Semaphore = field(init=False)
+    _reading: asyncio.Task[None] = field(init=False)
 
     async def collect(self) -> None:
         """Read the source to its end; ends early, and resumably, when cancelled.
@@ -75,32 +77,36 @@ class Collector:
             FatalError: the state cannot be written.
         """
         self._config = tidy.config_fingerprint(self.rules)
-        slots = asyncio.Semaphore(max(self.in_flight, self.pool.at_once))
         items = self.source.read()
         try:
-            async for item in items:
-                await slots.acquire()
-                await self._room_for(item)
-                if self.room is not None:
-                    await self.room(_size(item))
-                if self._failure:
-                    break
-                task = asyncio.create_task(self._take(item))
-                self._tasks.add(task)
-                self._bytes[task] = _size(item)
-                task.add_done_callback(self._done)
-                task.add_done_callback(lambda _: slots.release())
-            while self._tasks and not self._failure:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            if self._failure:
-                raise self._failure
+            self._reading = asyncio.create_task(self._read(items))
+            await self._reading
             await self._let_go()
             self.complete = True
         except UsageError as error:
             await self._unreadable(error)
             raise
+        except asyncio.CancelledError:
+            if self._failure is None:
+                raise
+            raise self._failure from None
         finally:
             await self._wind_down(items)
+
+    async def _read(self, items: AsyncIterator[Resource | Skipped]) -> None:
+        """Take every item, and wait until all are dealt with."""
+        self._slots = asyncio.Semaphore(max(self.in_flight, self.pool.at_once))
+        async for item in items:
+            await self._slots.acquire()
+            await self._room_for(_size(item))
+            if self.room is not None:
+                await self.room(_size(item))
+            task = asyncio.create_task(self._take(item))
+            self._tasks[task] = _size(item)
+            self._held += _size(item)
+            task.add_done_callback(self._done)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _unreadable(self, error: UsageError) -> None:
         """Let the books balance for a source that cannot be read at all: what was due failed for that reason."""
@@ -122,15 +128,16 @@ class Collector:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _room_for(self, item: Resource | Skipped) -> None:
-        while self._tasks and sum(self._bytes.values()) + _size(item) > BYTES_IN_FLIGHT:
+    async def _room_for(self, size: int) -> None:
+        while self._tasks and self._held + size > BYTES_IN_FLIGHT:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._bytes.pop(task, None)
+        self._held -= self._tasks.pop(task)
+        self._slots.release()
         if not task.cancelled() and task.exception() and self._failure is None:
             self._failure = task.exception()
+            self._reading.cancel()  # it may wait for an item that comes only when this one was learned from
 
     async def _take(self, item: Resource | Skipped) -> None:
         if isinstance(item, Skipped):

@@ -136,7 +136,7 @@ def crawl(site, pool, tmp_path):
     from connectors.pipeline.progress import Progress
     from connectors.settings import WebsiteSource
 
-    async def crawled(*, stop_after=None, **options):
+    async def crawled(*, stop_after=None, cleaners=None, **options):
         source = WebsiteSource(website=site.base, delay=0, **options)
         async with open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite3") as ledger:
             rules = CleaningRules(select=source.select, remove=source.remove)
@@ -146,7 +146,7 @@ def crawl(site, pool, tmp_path):
             )  # fmt: skip
             reader, fetcher = parts.open_source(source, headers={}, ledger=ledger, run=run)
             collector = Collector(
-                ledger=ledger, run=run, source=reader, pool=pool, rules=rules, progress=Progress(),
+                ledger=ledger, run=run, source=reader, pool=cleaners or pool, rules=rules, progress=Progress(),
                 alternate=reader.fetch_alternate,
             )  # fmt: skip
             try:

@@ -1,8 +1,10 @@
 """A source's items become pages in the ledger, and every URI ends in exactly one outcome."""
 
+import asyncio
+
 import pytest
 
-from connectors.errors import UsageError
+from connectors.errors import FatalError, UsageError
 from connectors.ledger import faults
 
 BODY = "This page tells visitors, in enough words to be a page of its own, what they came here to learn about "
@@ -158,6 +160,26 @@ async def test_a_night_that_dies_around_an_unchanged_page_still_meets_what_it_na
     counts, _ = await crawl()
     assert counts.discovered == 4
     assert balanced(counts)
+
+
+class NoCleaners:
+    """What no process starts for."""
+
+    at_once = 1
+
+    async def clean(self, resource, rules):
+        raise FatalError("The cleaning processes do not start.")
+
+
+@pytest.mark.parametrize("pages", [(), tuple("abcdefgh")])
+async def test_a_run_that_can_clean_nothing_ends_at_once_also_when_its_crawl_waits_for_it(site, crawl, pages):
+    fill(site, *pages)
+    running = asyncio.create_task(crawl(cleaners=NoCleaners()))
+    done, _ = await asyncio.wait({running}, timeout=20)
+    running.cancel()
+    assert done, "it hangs"
+    with pytest.raises(FatalError, match="do not start"):
+        await running
 
 
 async def test_a_cleaning_option_reaches_pages_that_did_not_change(site, crawl):
