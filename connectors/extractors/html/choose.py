@@ -13,7 +13,7 @@ from connectors.extractors import tidy
 from connectors.extractors.html import special
 from connectors.extractors.html.markdown import Writer
 from connectors.extractors.html.rules import SYSTEMS, System
-from connectors.extractors.html.tree import needs
+from connectors.extractors.html.tree import needs, outermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def visible_chars(document: Document) -> int:
     # What a page shows to those without scripts counts when it is more than a request to turn them on.
     tree, node = document.tree, document.body
     silent = [part for part in tree.css("noscript", node) if _letters(part) < _REQUEST_CHARS]
-    unseen = _outermost([*tree.css(_UNSEEN, node), *silent, *special.unseen(tree, node)])
+    unseen = outermost([*tree.css(_UNSEEN, node), *silent, *special.unseen(tree, node)])
     return max(_letters(node) - sum(map(_letters, unseen)), 0)
 
 
@@ -127,22 +127,9 @@ def _possible_systems(names: frozenset[str]) -> list[tuple[System, list[tuple[st
     return [(system, marks) for system, marks in found if marks]
 
 
-def _outermost(nodes: list[LexborNode]) -> list[LexborNode]:
-    """Return the nodes that stand in none of the others, once each."""
-    own = {node.mem_id: node for node in nodes}
-    out = []
-    for node in own.values():
-        parent = node.parent
-        while parent is not None and parent.mem_id not in own:
-            parent = parent.parent
-        if parent is None:
-            out.append(node)
-    return out
-
-
 def _matches(document: Document, selector: str) -> list[LexborNode]:
     try:
-        return _outermost(document.tree.css(selector))
+        return outermost(document.tree.css(selector))
     except Exception:  # noqa: BLE001 - the parser's error for a selector that it does not know
         return []
 
@@ -202,7 +189,7 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
 
 def _chrome_chars(document: Document) -> int:
     """Return how many letters stand in what is chrome by its element."""
-    return sum(map(_letters, _outermost(document.tree.css(_CHROME_ELEMENTS))))
+    return sum(map(_letters, outermost(document.tree.css(_CHROME_ELEMENTS))))
 
 
 def _name(node: LexborNode) -> str:
@@ -323,7 +310,7 @@ def _made_by(system: System, document: Document, rules: CleaningRules) -> Choice
 
 def _candidates(document: Document, rules: CleaningRules, about: About) -> Iterator[Choice]:
     if rules.select:
-        nodes = _outermost([node for selector in rules.select for node in _matches(document, selector)])
+        nodes = outermost([node for selector in rules.select for node in _matches(document, selector)])
         if nodes:
             content = _write(document, nodes, rules.remove)
             yield Choice(content=content, strategy="select", why="the source's own selectors match")

@@ -77,7 +77,7 @@ def _collect(node: LexborNode, skip: Container[int], out: list[str]) -> None:
                 _collect(child, skip, out)
                 if len(out) > mark and not out[-1].endswith("\n"):
                     out.append("\n")
-                elif len(out) == mark and tag == "div":
+                elif len(out) == mark and tag == "div" and child.css_first("button") is None:
                     out.append("\n")  # an empty line of a block whose lines are elements
             else:
                 _collect(child, skip, out)

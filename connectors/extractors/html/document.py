@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from connectors.extractors.html.charset import Decoded, decode
-from connectors.extractors.html.tree import Tree
+from connectors.extractors.html.tree import Tree, outermost
 from connectors.web.urls import normalise
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def without(document: Document, selectors: tuple[str, ...]) -> Document:
     for selector in selectors:
         with contextlib.suppress(Exception):  # the parser has no error class of its own for what it does not know
             matched = [node for node in parser.css(selector) if node.tag not in {"html", "body", "head"}]
-            ids = {node.mem_id for node in matched}
-            for node in [node for node in matched if not _stands_in(node, ids)]:
+            for node in outermost(matched):
                 node.decompose()
     text = parser.html or ""
     parser = LexborHTMLParser(text)
@@ -114,13 +113,6 @@ def without(document: Document, selectors: tuple[str, ...]) -> Document:
     return replace(
         document, parser=parser, tree=Tree(parser.root), body=parser.body, decoded=replace(document.decoded, text=text)
     )
-
-
-def _stands_in(node: LexborNode, ids: set[int]) -> bool:
-    above = node.parent
-    while above is not None and above.mem_id not in ids:
-        above = above.parent
-    return above is not None
 
 
 def refusal(body: bytes) -> Problem | None:

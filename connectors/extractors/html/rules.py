@@ -393,7 +393,7 @@ SYSTEMS: tuple[System, ...] = (
     System(
         name="hugo-docs",
         detect=".td-content, .hextra-toc ~ article, .book-page > article, .docs-content .content",
-        container=(".td-content", "article.book-article", ".docs-content", "main"),
+        container=(".td-content", "article.book-article", ".book-page", ".docs-content", "main"),
         drop=(
             ".td-page-meta",
             ".feedback--",
@@ -404,6 +404,7 @@ SYSTEMS: tuple[System, ...] = (
             ".section-index hr",
             "#pre-footer",
             ".book-footer",
+            ".book-header",
         ),
     ),
     System(
@@ -429,7 +430,7 @@ SYSTEMS: tuple[System, ...] = (
         generator="typedoc",
         detect=".tsd-page-title, .col-content > .tsd-panel",
         container=(".col-content", ".col-8.col-content"),
-        drop=(".tsd-breadcrumb", ".tsd-anchor-icon", "aside.tsd-sources", ".site-menu", "button"),
+        drop=(".tsd-breadcrumb", ".tsd-anchor-icon", "aside.tsd-sources > ul", ".site-menu", "button"),
     ),
     System(
         name="jsdoc",

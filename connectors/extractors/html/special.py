@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from connectors.extractors.html.inline import destination
 from connectors.extractors.html.suspicion import hidden_by_sheet
+from connectors.extractors.html.tree import outermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -140,7 +141,7 @@ def unseen(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:
     whole = 0
     out = []
     for node in candidates:
-        if node.tag in {"body", "html"}:
+        if node.tag in {"body", "html"} or node.attributes.get("role") == "tabpanel":
             continue
         if len(node.text() or "") > _SHOWN_LATER:
             whole = whole or _text_chars(tree.root if within is None else within)
@@ -236,26 +237,13 @@ def admonition(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 
 
 def _labels_and_panels(node: LexborNode) -> tuple[list[LexborNode], list[LexborNode]]:
-    panels = _own(node.css(".tabbed-block, [role=tabpanel], .blocks > div"), [])
-    labels = _own(node.css(".tabbed-labels > label, .tabs > label, [role=tab]"), panels)
+    panels = outermost(node.css(".tabbed-block, [role=tabpanel], .blocks > div"))
+    labels = outermost(node.css(".tabbed-labels > label, .tabs > label, [role=tab]"), panels)
     if labels and len(labels) == len(panels):
         return labels, panels
     own = [child for child in node.iter() if child.tag == "label"]
     contents = [child for child in node.iter() if "content" in (child.attributes.get("class") or "")]
     return (own, contents) if own and len(own) == len(contents) else ([], [])
-
-
-def _own(nodes: list[LexborNode], panels: list[LexborNode]) -> list[LexborNode]:
-    """Return the nodes that stand in no panel: those inside belong to tabs within tabs."""
-    within = {panel.mem_id for panel in panels or nodes}
-    out = []
-    for node in nodes:
-        above = node.parent
-        while above is not None and above.mem_id not in within:
-            above = above.parent
-        if above is None:
-            out.append(node)
-    return out
 
 
 def tabs(writer: Writer, node: LexborNode, flow: Flow) -> bool:
@@ -320,7 +308,20 @@ def _tab_of(writer: Writer, panel: LexborNode) -> LexborNode | None:
                     writer.tab_names.setdefault(f"{key} {name}", tab)
     attributes = panel.attributes
     named = writer.tab_names.get(f"id {attributes.get('aria-labelledby')}")
-    return named or writer.tab_names.get(f"aria-controls {attributes.get('id')}")
+    return named or writer.tab_names.get(f"aria-controls {attributes.get('id')}") or _tab_by_place(panel)
+
+
+def _tab_by_place(panel: LexborNode) -> LexborNode | None:
+    """Return the handle of a panel that names none: the first handle beside the panels is the first panel's."""
+    above = panel.parent
+    while above is not None and above.tag:
+        panels = outermost(above.css(_PANEL))
+        handles = outermost(above.css("[role=tab]"), panels)
+        if handles:
+            place = next((number for number, one in enumerate(panels) if one.mem_id == panel.mem_id), len(panels))
+            return handles[place] if len(handles) == len(panels) > place else None
+        above = above.parent
+    return None
 
 
 def _outermost_of(node: LexborNode) -> LexborNode:

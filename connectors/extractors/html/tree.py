@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from selectolax.lexbor import LexborNode
 
@@ -70,6 +70,23 @@ class Tree:
         """Return the first node that matches."""
         possible = _possible(selector, self.names)
         return (self.root if within is None else within).css_first(possible) if possible else None
+
+
+def outermost(nodes: Iterable[LexborNode], within: Iterable[LexborNode] = ()) -> list[LexborNode]:
+    """Return the nodes that stand in none of the others, or in none of ``within``, once each.
+
+    The parser gives a node once for each alternative of a selector that it matches.
+    """
+    own = {node.mem_id: node for node in nodes}
+    outer = {node.mem_id for node in within} or own.keys()
+    return [node for node in own.values() if not _stands_in(node, outer)]
+
+
+def _stands_in(node: LexborNode, outer: Container[int]) -> bool:
+    above = node.parent
+    while above is not None and above.mem_id not in outer:
+        above = above.parent
+    return above is not None
 
 
 def _possible(selector: str, names: frozenset[str]) -> str:

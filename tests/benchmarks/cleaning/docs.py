@@ -27,7 +27,7 @@ from measures import f1, half, mean, median, overlap, shingles, squeezed, take_a
 warnings.filterwarnings("ignore")
 NOISE = (
     "a.headerlink, a.permalink, a.anchor, a.header-anchor, a.hash-link, a.anchor-link, a.anchorjs-link, a.sl-anchor-link, a.doc-anchor, script, style, noscript, button, template,"
-    " svg, nav, .linenos, .lineno, .gutter, .listing_lines, input, select, textarea, [aria-hidden=true], .visually-hidden, .sr-only, .copybtn, iframe, .copiable-anchor, a.copiable-link"
+    " svg, nav, .linenos, .lineno, .gutter, .listing_lines, input, select, textarea, [aria-hidden=true]:not([role=tabpanel]), .visually-hidden, .sr-only, .copybtn, iframe, .copiable-anchor, a.copiable-link"
 )
 # What leads from a text to its footnote and back is written as Markdown's footnotes, not as links.
 FOOTNOTES = (
@@ -65,9 +65,10 @@ GOLD: dict[str, tuple[str, str]] = {
     "antora": ("article.doc", ".toc, nav.pagination"),
     "jsdoc": ("#main", ""),
     "honkit": (".page-inner section.normal, .page-inner", ""),
-    "hugo": ("article.book-article, .td-content, article, main", ".book-footer"),
+    "hugo": (".td-content, article.book-article, .book-page, article main, article, main", ".book-footer, .book-header, .td-page-meta, .feedback, .td-toc, .pageinfo + nav, .hextra-code-copy-btn-container, .subheading-anchor, .td-heading-self-link"),
     "godoc": ("#page .container, #page", "#nav, #manual-nav, .toggleButton"),
-    "typedoc": (".col-content", ".tsd-breadcrumb, .tsd-anchor-icon"),
+    "typedoc": (".col-content", ".tsd-breadcrumb, .tsd-anchor-icon, aside.tsd-sources > ul"),
+    "nextra": ("article main, main", ".nextra-breadcrumb, .subheading-anchor, [class*=pagination], footer"),
 }  # fmt: skip
 BLOCKS = {
     "p", "div", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr", "td", "th", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "section", "article",

@@ -309,3 +309,13 @@ def test_an_item_that_stands_in_no_list_has_its_bullet(markdown):
         markdown("<p>Kinds:</p><li>one<li>two <b>more</b></li><p>After.</p>")
         == "Kinds:\n\n- one\n\n- two **more**\n\nAfter."
     )
+
+
+def test_panels_that_name_no_handle_go_by_their_place_and_are_all_kept(markdown):
+    handles = '<div role="tablist"><button role="tab" id="a">npm</button><button role="tab" id="b">yarn</button></div>'
+    panels = '<div role="tabpanel"><p>one</p></div><div role="tabpanel" hidden style="display:none"><p>two</p></div>'
+    assert markdown(f"<div>{handles}<div>{panels}</div></div>") == "**npm**\n\none\n\n**yarn**\n\ntwo"
+
+
+def test_buttons_over_a_block_of_code_make_no_empty_line_in_it(markdown):
+    assert markdown("<pre><div><button>Copy</button></div><code>x = 1</code></pre>") == "```\nx = 1\n```"

@@ -5,7 +5,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from connectors.extractors.html.rules import SYSTEMS
 from connectors.extractors.html.special import KINDS
-from connectors.extractors.html.tree import Tree, needs
+from connectors.extractors.html.tree import Tree, needs, outermost
 
 PAGE = """<html id=XF lang=en><head><meta name=generator content=x><link rel="next Prev" href=/n></head>
 <body class="Home single-post" data-Role=x><div class="a note"><p style="color: red">One <a href=#x>two</a></p></div>
@@ -49,3 +49,9 @@ def test_what_a_selector_needs_is_known_without_a_page():
 def test_a_selector_that_no_parser_knows_is_left_to_it():
     with pytest.raises(Exception, match=r".+"):
         Tree(LexborHTMLParser(PAGE).root).css("p:::")
+
+
+def test_the_outermost_nodes_are_given_once_each_even_where_two_alternatives_match():
+    tree = Tree(LexborHTMLParser("<p class=a id=b><b class=a></b></p><i class=a></i>").root)
+    assert [node.tag for node in outermost(tree.css(".a, #b"))] == ["p", "i"]
+    assert [node.tag for node in outermost(tree.css(".a"), tree.css("p"))] == ["p", "i"]
