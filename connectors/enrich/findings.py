@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from connectors.models import PageFacts
 
@@ -16,6 +16,13 @@ LONG_WORDS = 20_000
 NEAR_DUPLICATE = 0.8
 _COMMON_BLOCK = 20
 _LEAST_BLOCKS = 4
+SKETCH = 32
+"""The smallest so many block hashes of a page stand for all: near-duplicates share them, and memory stays small."""
+SKETCH_OF_MANY = 8
+"""The same where there are very many pages."""
+_SLOTS_A_PAGE = 128
+_FEWEST_SLOTS, _MOST_SLOTS = 2**16, 2**24
+_MOST_ALIKE = 2000
 
 _SENTENCES = {
     "no-title": "has no title of its own",
@@ -35,41 +42,104 @@ class Finding:
     note: str
 
 
-def findings(pages: Sequence[PageFacts], *, most: int = 500) -> list[Finding]:
-    """Say which pages a person should look at.
+class Survey:
+    """Says which pages a person should look at: each page is shown to it twice, in any order.
+
+    Two looks, so that memory does not grow with the site. The first counts what pages have in common, the second
+    keeps what is odd, and of texts only those of which most blocks stand on another page too.
 
     Args:
-        pages: facts of the run's pages.
-        most: the cap; the last finding then says how many more there are.
-
-    Returns:
-        One finding a page, in the order of URIs, its reasons joined.
+        pages: about how many there are.
+        most: the most findings; the last one then says how many more there are.
     """
-    usual = _usual_language(pages)
-    twins = near_duplicates(pages)
-    found = []
-    for page in sorted(pages, key=lambda page: page.uri):
-        notes = [*_own_notes(page), *_language_note(page, usual)]
-        if page.uri in twins:
-            notes.append(f"says nearly the same as {twins[page.uri]}")
-        if notes:
-            found.append(
-                Finding(
-                    uri=page.uri,
-                    article=f"{page.title or '(no title)'} - {page.uri}",
-                    note="This page " + "; ".join(notes),
-                )
-            )
-    if len(found) > most:
-        rest = len(found) - most
-        found = [*found[:most], Finding(uri="", article="(more)", note=f"{rest} more pages have findings")]
-    return found
+
+    def __init__(self, pages: int, *, most: int = 500) -> None:
+        slots = min(_MOST_SLOTS, max(_FEWEST_SLOTS, pages * _SLOTS_A_PAGE))
+        self._most = most
+        self._told = bytearray(slots)  # how many pages have a block, by its hash; a slot may stand for two
+        self._blocks = SKETCH if pages * SKETCH <= slots else SKETCH_OF_MANY
+        self._spoken: Counter[str] = Counter()
+        self._noted: list[tuple[str, str, list[str]]] = []
+        self._left_out = 0
+        self._alike: dict[str, tuple[PageFacts, list[str]]] = {}
+
+    def first(self, page: PageFacts) -> None:
+        """Count what a page has in common with others."""
+        if page.language:
+            self._spoken[_base(page.language)] += 1
+        told = self._told
+        for block in self._sketch(page):
+            at = block % len(told)
+            if told[at] <= _COMMON_BLOCK:
+                told[at] += 1
+
+    def second(self, page: PageFacts) -> None:
+        """Note what is odd about a page that was looked at before."""
+        notes = [*_own_notes(page), *_language_note(page, self._usual())]
+        if self._may_have_a_twin(page) and len(self._alike) < _MOST_ALIKE:
+            self._alike[page.uri] = (page, notes)
+        elif notes:
+            self._noted.append((page.uri, page.title, notes))
+            if len(self._noted) > 2 * self._most:
+                self._cut()
+
+    def findings(self) -> list[Finding]:
+        """Return one finding a page, in the order of URIs, its reasons joined."""
+        twins = near_duplicates([page for page, _ in self._alike.values()], common=self._is_common)
+        for uri, (page, notes) in self._alike.items():
+            if uri in twins:
+                notes.append(f"says nearly the same as {twins[uri]}")
+            if notes:
+                self._noted.append((uri, page.title, notes))
+        self._alike.clear()
+        self._cut()
+        found = [
+            Finding(uri=uri, article=f"{title or '(no title)'} - {uri}", note="This page " + "; ".join(notes))
+            for uri, title, notes in self._noted
+        ]
+        if self._left_out:
+            found.append(Finding(uri="", article="(more)", note=f"{self._left_out} more pages have findings"))
+        return found
+
+    def _cut(self) -> None:
+        self._noted.sort()
+        self._left_out += len(self._noted[self._most :])
+        del self._noted[self._most :]
+
+    def _usual(self) -> str:
+        """Return the language of more than half of the pages; empty when there is none."""
+        if not self._spoken:
+            return ""
+        language, times = self._spoken.most_common(1)[0]
+        return language if times * 2 > self._spoken.total() else ""
+
+    def _sketch(self, page: PageFacts) -> list[int]:
+        return sorted(set(page.blocks))[: self._blocks]
+
+    def _may_have_a_twin(self, page: PageFacts) -> bool:
+        sketch = self._sketch(page)
+        shared = sum(self._told[block % len(self._told)] > 1 for block in sketch)
+        return len(set(page.blocks)) >= _LEAST_BLOCKS and shared >= NEAR_DUPLICATE * len(sketch)
+
+    def _is_common(self, block: int) -> bool:
+        return self._told[block % len(self._told)] > _COMMON_BLOCK
 
 
-def near_duplicates(pages: Iterable[PageFacts]) -> dict[str, str]:
+def findings(pages: Sequence[PageFacts], *, most: int = 500) -> list[Finding]:
+    """Say which of some pages a person should look at; see `Survey`."""
+    survey = Survey(len(pages), most=most)
+    for page in pages:
+        survey.first(page)
+    for page in pages:
+        survey.second(page)
+    return survey.findings()
+
+
+def near_duplicates(pages: Iterable[PageFacts], *, common: Callable[[int], bool] = lambda _: False) -> dict[str, str]:
     """Map each page to the page (with the smaller URI) whose text blocks are the same for four fifths or more.
 
-    Blocks that stand on more than 20 pages tell nothing and are left out, which also bounds the work.
+    Blocks that stand on more than 20 pages, or are ``common`` elsewhere, tell nothing and are left out, which also
+    bounds the work.
     """
     blocks = {page.uri: frozenset(page.blocks) for page in pages if len(set(page.blocks)) >= _LEAST_BLOCKS}
     holders: dict[int, list[str]] = defaultdict(list)
@@ -77,12 +147,12 @@ def near_duplicates(pages: Iterable[PageFacts]) -> dict[str, str]:
         for block in blocks[uri]:
             holders[block].append(uri)
     shared: Counter[tuple[str, str]] = Counter()
-    for uris in holders.values():
-        if 1 < len(uris) <= _COMMON_BLOCK:
+    for block, uris in holders.items():
+        if 1 < len(uris) <= _COMMON_BLOCK and not common(block):
             shared.update((first, second) for place, first in enumerate(uris) for second in uris[place + 1 :])
     twins: dict[str, str] = {}
-    for (first, second), common in sorted(shared.items()):
-        if common >= NEAR_DUPLICATE * len(blocks[first] | blocks[second]):
+    for (first, second), shares in sorted(shared.items()):
+        if shares >= NEAR_DUPLICATE * len(blocks[first] | blocks[second]):
             twins.setdefault(second, first)
     return twins
 
@@ -99,14 +169,6 @@ def _own_notes(page: PageFacts) -> list[str]:
             continue
         notes.append(_SENTENCES.get(key, key.replace("-", " ")) + (f" ({detail})" if detail else ""))
     return notes
-
-
-def _usual_language(pages: Sequence[PageFacts]) -> str:
-    spoken = Counter(_base(page.language) for page in pages if page.language)
-    if not spoken:
-        return ""
-    language, times = spoken.most_common(1)[0]
-    return language if times * 2 > spoken.total() else ""
 
 
 def _language_note(page: PageFacts, usual: str) -> list[str]:

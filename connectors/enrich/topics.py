@@ -53,7 +53,7 @@ def topics(pages: Iterable[PageFacts], *, most: int | None = None) -> list[str]:
     groups, spread, count = _gather(pages)
     if not count:
         return []
-    cap = most or min(200, TOPICS_A_CALL * math.ceil(count / _PAGES_A_CALL))
+    cap = most or how_many(count)
     too_common = max(3, math.floor(count * _COMMON_SHARE))
     chosen: dict[str, str] = {}
     for phrase in _dealt(groups, spread, too_common):
@@ -63,6 +63,11 @@ def topics(pages: Iterable[PageFacts], *, most: int | None = None) -> list[str]:
             if len(chosen) == cap:
                 break
     return list(chosen.values())
+
+
+def how_many(pages: int) -> int:
+    """Return how many topics so many pages deserve."""
+    return min(200, TOPICS_A_CALL * math.ceil(pages / _PAGES_A_CALL))
 
 
 def calls(chosen: Sequence[str]) -> list[list[str]]:

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, insert, or_, select
+from sqlalchemy import and_, bindparam, func, insert, or_, select
 
 from connectors.ledger import lease
 from connectors.ledger.pack import dump, from_ms, plain, unpack_blocks, unpack_text, uri_hash
+from connectors.ledger.prepared import Prepared, among
 from connectors.ledger.runs import holder_of
 from connectors.ledger.schema import batches, findings, pages, prompts, resources, runs, sources, versions, visits
 from connectors.ledger.values import BatchRow, Counts, Failure, Met, PageRow, RunRow, SourceStatus, Visit
@@ -110,31 +111,59 @@ def repeated_blocks(connection: Connection, run: Run) -> frozenset[int]:
     return frozenset(block for block, number in seen.items() if number * 2 > sampled)
 
 
-def some_pages(connection: Connection, run: Run, *, after: int, most: int, only: str) -> list[PageRow]:
-    """Return live pages behind a page id: all of the source, or those this run brought (``only`` is "brought")."""
+def _page_rows(*, text: bool, brought: bool) -> Prepared:
+    wanted = [pages.c.id, pages.c.version_id, pages.c.uri, pages.c.title, pages.c.flags, pages.c.blocks]
+    wanted += [pages.c.verdict, pages.c.verdict_run, versions.c.metadata, versions.c.state]
     query = (
-        select(pages, versions.c.content, versions.c.metadata, versions.c.state.label("version_state"))
+        select(*wanted, *([versions.c.content] if text else []))
         .join(versions, versions.c.id == pages.c.version_id)
-        .where(pages.c.source_id == run.source_id, pages.c.id > after, pages.c.state == "live")
+        .where(pages.c.source_id == bindparam("source"), pages.c.id > bindparam("after"), pages.c.state == "live")
+        .where((pages.c.id - bindparam("after")) % bindparam("every") == 0)
     )
-    if only == "brought":
-        query = query.where(pages.c.verdict_run == run.id, pages.c.verdict.in_(("new", "changed")))
-    rows = connection.execute(query.order_by(pages.c.id).limit(most)).all()
+    if brought:
+        query = query.where(pages.c.verdict_run == bindparam("run"), among(pages.c.verdict, ("new", "changed")))
+    return Prepared(query.order_by(pages.c.id).limit(bindparam("most")))
+
+
+_PAGE_ROWS = {
+    (text, brought): _page_rows(text=text, brought=brought) for text in (False, True) for brought in (False, True)
+}
+
+
+def some_pages(
+    connection: Connection, run: Run, *, after: int, most: int, only: str, text: bool = True, every: int = 1
+) -> list[PageRow]:
+    """Return live pages behind a page id: all of the source, or those this run brought (``only`` is "brought").
+
+    Args:
+        text: with their texts; else ``content`` is empty.
+        every: only those whose id is a multiple of this away.
+    """
+    given = {"source": run.source_id, "after": after, "every": every, "most": most}
+    brought = {"run": run.id} if only == "brought" else {}
     return [
         PageRow(
             page_id=row.id,
             version_id=row.version_id,
             uri=row.uri,
             title=row.title,
-            content=unpack_text(row.content),
+            content=unpack_text(row.content) if text else "",
             metadata=json.loads(row.metadata),
             flags=tuple(json.loads(row.flags)),
-            state=row.version_state,
+            state=row.state,
             verdict=row.verdict if row.verdict_run == run.id else "unchanged",
-            blocks=tuple(unpack_blocks(row.blocks)),
+            blocks=unpack_blocks(row.blocks),
         )
-        for row in rows
+        for row in _PAGE_ROWS[text, bool(brought)].all(connection, given | brought)
     ]
+
+
+def how_many(connection: Connection, run: Run, *, only: str) -> int:
+    """Count the pages that `some_pages` returns."""
+    mine = and_(pages.c.source_id == run.source_id, pages.c.state == "live")
+    if only == "brought":
+        mine = and_(mine, pages.c.verdict_run == run.id, pages.c.verdict.in_(("new", "changed")))
+    return int(connection.execute(select(func.count()).where(mine)).scalar_one())
 
 
 def blocks(connection: Connection, run: Run, *, uri: str) -> tuple[int, ...]:

@@ -245,13 +245,23 @@ class Ledger:
         """Count everything the run's summary says."""
         return await self._read(partial(reports.counts, run=run))
 
-    async def pages(self, run: Run, *, only: str = "") -> AsyncIterator[PageRow]:
-        """Yield the source's live pages, or with ``only="brought"`` those that this run found new or changed."""
-        after = 0
-        while chunk := await self._read(partial(reports.some_pages, run=run, after=after, most=_CHUNK, only=only)):
+    async def pages(self, run: Run, *, only: str = "", text: bool = True, every: int = 1) -> AsyncIterator[PageRow]:
+        """Yield the source's live pages, or with ``only="brought"`` those that this run found new or changed.
+
+        Args:
+            text: with their texts; else ``content`` is empty, which costs a fraction.
+            every: of so many pages about one, the first of all among them.
+        """
+        ask = partial(reports.some_pages, run=run, only=only, text=text)
+        chunk = await self._read(partial(ask, after=0, most=1 if every > 1 else _CHUNK))
+        while chunk:
             for row in chunk:
                 yield row
-            after = chunk[-1].page_id
+            chunk = await self._read(partial(ask, after=chunk[-1].page_id, most=_CHUNK, every=every))
+
+    async def how_many(self, run: Run, *, only: str = "") -> int:
+        """Return how many pages `pages` yields."""
+        return await self._read(partial(reports.how_many, run=run, only=only))
 
     async def blocks(self, run: Run, uri: str) -> tuple[int, ...]:
         """Return the text blocks (unsigned 64-bit) of the page under a URI; none when there is no such page."""

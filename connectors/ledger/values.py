@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from connectors.models import Outgoing, Page
@@ -93,7 +93,7 @@ class PageRow:
     flags: tuple[str, ...]
     state: str
     verdict: str
-    blocks: tuple[int, ...] = ()
+    blocks: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,7 @@ async def ask_for_prompts(source: str, *, persona: PersonaSettings, state: State
     """
     prompts: dict[str, None] = {}
     async for ledger, client, run in _sources(source, persona, state):
-        pages = await enriching.facts_of(ledger, run)
-        prompts.update(dict.fromkeys(await enriching.ask_for_prompts(ledger, client, run, pages)))
+        prompts.update(dict.fromkeys(await enriching.ask_for_prompts(ledger, client, run)))
     return list(prompts)
 
 
@@ -47,7 +46,7 @@ async def submit_findings(source: str, *, persona: PersonaSettings, state: State
     """
     told: list[tuple[str, str]] = []
     async for ledger, client, run in _sources(source, persona, state):
-        found = await enriching.submit_findings(ledger, client, run, await enriching.facts_of(ledger, run))
+        found = await enriching.submit_findings(ledger, client, run)
         told += [(item.article, item.note) for item in found]
     return told
 

@@ -10,8 +10,6 @@ from connectors.enrich import findings, topics
 from connectors.models import PageFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from connectors.enrich.findings import Finding
     from connectors.ledger import Ledger, PageRow, Run
     from connectors.persona.client import PersonaClient
@@ -23,8 +21,8 @@ _FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 _MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[`*_\\]")
 HEADINGS_A_PAGE = 12
 FINDINGS_A_CALL = 100
-SKETCH = 32
-"""The smallest so many block hashes of a page stand for all: near-duplicates share them, and memory stays small."""
+SAMPLE = 2000
+"""The most pages whose headings are looked at for topics."""
 
 
 def facts(row: PageRow) -> PageFacts:
@@ -41,27 +39,28 @@ def facts(row: PageRow) -> PageFacts:
         section=tuple(str(part) for part in meta.get("section") or ()),
         headings=tuple(_MARKUP.sub(r"\1", heading) for heading in headings),
         flags=row.flags,
-        blocks=tuple(sorted(set(row.blocks))[:SKETCH]),
+        blocks=tuple(sorted(set(row.blocks))[: findings.SKETCH]),
     )
 
 
-async def facts_of(ledger: Ledger, run: Run, *, only: str = "") -> list[PageFacts]:
-    """Return the facts of the source's pages; with ``only="brought"`` of those that this run found new or changed."""
-    return [facts(row) async for row in ledger.pages(run, only=only)]
+async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, *, only: str = "") -> list[str]:
+    """Ask auto-generate-prompts about a source's pages, 50 topics a call, and keep each answer.
 
-
-async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, pages: Sequence[PageFacts]) -> list[str]:
-    """Ask auto-generate-prompts about some pages, 50 topics a call, and keep each answer.
+    Args:
+        only: ``brought``: only the pages that this run found new or changed.
 
     Returns:
         Different prompts in the order they came; none when there are no pages.
     """
-    chosen = topics.topics(pages)
+    count = await ledger.how_many(run, only=only)
+    # Of a large site an even sample says what it is about, and is all that is in memory.
+    pages = [facts(row) async for row in ledger.pages(run, only=only, every=-(-count // SAMPLE) or 1)]
+    chosen = topics.topics(pages, most=topics.how_many(count))
     if not chosen:
         return []
     first = min(pages, key=lambda page: (len(page.uri), page.uri))
     told = topics.context(
-        site=first.site_name or run.source, description=first.description, pages=len(pages), language=first.language
+        site=first.site_name or run.source, description=first.description, pages=count, language=first.language
     )
     prompts: dict[str, None] = {}
     for call in topics.calls(chosen):
@@ -71,15 +70,20 @@ async def ask_for_prompts(ledger: Ledger, persona: PersonaClient, run: Run, page
     return list(prompts)
 
 
-async def submit_findings(
-    ledger: Ledger, persona: PersonaClient, run: Run, pages: Sequence[PageFacts]
-) -> list[Finding]:
-    """Submit what a person should look at among some pages, and keep it.
+async def submit_findings(ledger: Ledger, persona: PersonaClient, run: Run, *, only: str = "") -> list[Finding]:
+    """Submit what a person should look at among a source's pages, and keep it.
+
+    Args:
+        only: ``brought``: only the pages that this run found new or changed.
 
     Returns:
         The findings that were submitted.
     """
-    found = findings.findings(pages)
+    survey = findings.Survey(await ledger.how_many(run, only=only))
+    for look in (survey.first, survey.second):
+        async for row in ledger.pages(run, only=only, text=False):
+            look(facts(row))
+    found = survey.findings()
     for start in range(0, len(found), FINDINGS_A_CALL):
         part = found[start : start + FINDINGS_A_CALL]
         await persona.review_data([item.article for item in part], [item.note for item in part])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from connectors.ledger import Ledger, Run
-    from connectors.models import Cleaners, Kind, PageFacts
+    from connectors.models import Cleaners, Kind
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.collect import Collector
     from connectors.pipeline.deliver import BatchHead, BatchOutcome, Changes, Delivery
@@ -107,7 +107,6 @@ class IngestRun:
     _collecting: asyncio.Task[None] | None = None
     _due: asyncio.Event = field(default_factory=asyncio.Event)
     _due_pages: int = 0
-    _brought: list[PageFacts] | None = None
     _closed: bool = False
     _unmeasured: int = OUTBOX_BYTES  # the first item measures: an earlier run may have left much
     _crowded: bool = False
@@ -258,21 +257,14 @@ class IngestRun:
     async def prompts(self) -> list[str]:
         """Ask for prompts about what the run brought; keeps and returns them."""
         self.progress.stage = "enriching"
-        pages = await self._facts()
-        self.prompts_made = await enriching.ask_for_prompts(self.ledger, self.persona, self.run, pages)
+        self.prompts_made = await enriching.ask_for_prompts(self.ledger, self.persona, self.run, only="brought")
         return self.prompts_made
-
-    async def _facts(self) -> list[PageFacts]:
-        """Return the facts of what the run brought: prompts and review share one reading of the pages."""
-        if self._brought is None:
-            self._brought = await enriching.facts_of(self.ledger, self.run, only="brought")
-        return self._brought
 
     async def review(self) -> int:
         """Submit findings for review; returns how many."""
         self.progress.stage = "enriching"
-        pages = await self._facts()
-        self.reviewed = len(await enriching.submit_findings(self.ledger, self.persona, self.run, pages))
+        found = await enriching.submit_findings(self.ledger, self.persona, self.run, only="brought")
+        self.reviewed = len(found)
         return self.reviewed
 
     def stop(self) -> None:

@@ -1,6 +1,8 @@
 """Findings name the page, say why, and stay bounded."""
 
-from connectors.enrich.findings import findings, near_duplicates
+import tracemalloc
+
+from connectors.enrich.findings import Survey, findings, near_duplicates
 from connectors.models import PageFacts
 
 
@@ -58,4 +60,33 @@ def test_furniture_on_many_pages_makes_no_near_duplicates():
 def test_the_list_is_bounded_and_says_how_many_are_left():
     found = findings([page(f"https://x.example/{n}", word_count=1) for n in range(12)], most=10)
     assert len(found) == 11
+    assert found[-1].note == "2 more pages have findings"
+
+
+def survey(pages, **options):
+    looked = Survey(len(pages), **options)
+    for look in (looked.first, looked.second):
+        for one in pages:
+            look(one)
+    return looked
+
+
+def test_of_many_pages_only_those_that_may_have_a_twin_are_kept():
+    pages = [page(f"https://x.example/{n:05}", blocks=tuple(range(100 * n, 100 * n + 40))) for n in range(3000)]
+    pages.append(page("https://x.example/twin", blocks=pages[7].blocks))
+    tracemalloc.start()
+    looked = survey(pages)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 600_000
+    (found,) = looked.findings()
+    assert found.uri == "https://x.example/twin"
+    assert found.note.endswith("nearly the same as https://x.example/00007")
+
+
+def test_a_page_that_is_odd_and_a_twin_counts_once_among_those_left_out():
+    pages = [page(f"https://x.example/{n}", word_count=1, blocks=(1, 2, 3, 4, 5)) for n in range(12)]
+    found = findings(pages, most=10)
+    assert len(found) == 11
+    assert found[1].note == "This page has only 1 words; says nearly the same as https://x.example/0"
     assert found[-1].note == "2 more pages have findings"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 
 import pytest
@@ -28,8 +29,8 @@ def found(*uris):
     return [Found(uri=uri, by="link") for uri in uris]
 
 
-async def record(ledger, run, uri, text="words", *, links=(), config="c1", **more):
-    item = draft(uri, text)
+async def record(ledger, run, uri, text="words", *, links=(), config="c1", flags=(), blocks=(), **more):
+    item = draft(uri, text, flags=flags, blocks=blocks)
     extracted = Extracted(pages=(item.page,), links=links)
     return await ledger.record(run, resource(uri, text.encode(), **more), extracted, [item], config=config)
 
@@ -213,6 +214,24 @@ async def test_pages_come_with_what_this_run_said_of_them(ledger, begin):
     assert [(row.uri, row.verdict) async for row in ledger.pages(run)] == [(A, "unchanged"), (B, "new")]
     assert [row.uri async for row in ledger.pages(run, only="brought")] == [B]
     assert (await ledger.runs())[1].summary == {"pages": 1}
+
+
+async def test_an_even_sample_of_the_pages_begins_with_the_first(ledger, begin):
+    run = await begin()
+    uris = [f"https://docs.example/{number}" for number in range(450)]
+    await asyncio.gather(*(record(ledger, run, uri, uri) for uri in uris))
+    assert [row.uri async for row in ledger.pages(run, every=2)] == uris[::2]
+    assert [row.uri async for row in ledger.pages(run, only="brought", every=100)] == uris[::100]
+    assert await ledger.how_many(run) == await ledger.how_many(run, only="brought") == 450
+
+
+async def test_pages_without_their_texts_are_the_same_otherwise(ledger, begin):
+    run = await begin()
+    await record(ledger, run, A, "one", flags=("thin",), blocks=(1, 2**64 - 1))
+    (whole,) = [row async for row in ledger.pages(run)]
+    (bare,) = [row async for row in ledger.pages(run, text=False)]
+    assert (bare.content, tuple(bare.blocks), bare.flags) == ("", (1, 2**64 - 1), ("thin",))
+    assert dataclasses.replace(bare, content=whole.content) == whole
 
 
 async def test_prompts_and_findings_are_kept(ledger, begin):
