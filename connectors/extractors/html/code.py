@@ -28,6 +28,8 @@ _DROP = frozenset({"button", "script", "style", "svg", "template"})
 
 def _named(node: LexborNode) -> str:
     attributes = node.attributes
+    if not attributes:
+        return ""
     for key in ("data-lang", "data-language", "lang-code", "language"):
         if attributes.get(key):
             return attributes[key] or ""

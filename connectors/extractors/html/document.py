@@ -84,11 +84,11 @@ class Document:
     def resolve(self, href: str) -> str:
         """Return a link's absolute target, its fragment kept; empty when a reader cannot follow it."""
         href = href.strip()
-        lower = href[:11].lower()
-        if lower.startswith(("javascript:", "data:", "vbscript:", "about:", "blob:")):
-            return ""
-        if lower.startswith(_OTHER_SCHEMES):
-            return "%20".join(href.split())
+        if ":" in (lower := href[:11].lower()):
+            if lower.startswith(("javascript:", "data:", "vbscript:", "about:", "blob:")):
+                return ""
+            if lower.startswith(_OTHER_SCHEMES):
+                return "%20".join(href.split())
         address, sign, fragment = href.partition("#")
         target = self.target(address) if address else (self.uri if self.base == self.uri else normalise("", self.base))
         if not target:

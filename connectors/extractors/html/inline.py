@@ -146,20 +146,26 @@ def _marked(text: str, marker: str) -> str:
     return f"{before}{marker}{core}{marker}{after}" if any(map(str.isalnum, core)) else text
 
 
-def _folded(runs: list[Run]) -> list[Run]:
-    """Fold white space over the borders of runs; breaks eat the space around them; neighbours that are alike join."""
+def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
+    """Fold white space over the borders of runs; breaks eat the space around them; neighbours that are alike join.
+
+    Args:
+        runs: as the tree has them.
+        broken: else a break is a space.
+    """
     out: list[Run] = []
     space = True
     last_style, last_link = -1, ""
     for text, style, link in runs:
-        words = text.split()
-        if words:
-            if text == BREAK:
+        if text == BREAK:
+            if broken:
                 if out and out[-1][0].endswith(" "):
                     out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
                 out.append((BREAK, 0, link))
                 space, last_style = True, -1
                 continue
+            text = " "  # noqa: PLW2901
+        if words := text.split():
             folded = " ".join(words)
             if not space and text[0].isspace():
                 folded = " " + folded
@@ -244,7 +250,9 @@ def _written(runs: list[Run]) -> str:
 
 def line(runs: list[Run]) -> str:
     """Return the Markdown of the runs on one line."""
-    return _written([(" ", 0, run[2]) if run[0] == BREAK else run for run in runs]).strip()
+    if len(runs) == 1 and runs[0][0] != BREAK:
+        return _written(runs).strip()
+    return _joined(_folded(runs, broken=False)).strip()
 
 
 def render(runs: list[Run]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html import code, special, tables
@@ -109,7 +110,7 @@ class Writer:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooDeepError
-        kinds = self.kinds
+        kinds, style, link = self.kinds, self._style, self._link
         child = node.first_child
         while child is not None:
             tag = child.tag
@@ -118,9 +119,11 @@ class Writer:
             elif tag == "-text":
                 text = child.text_content or ""
                 if flow.runs or not text.isspace():  # white space before a paragraph is nobody's
-                    flow.runs.append((text, self._style, self._link))
+                    flow.runs.append((text, style, link))
+            elif (write := _WRITERS.get(tag)) is not None:
+                write(self, child, flow)
             else:
-                _WRITERS.get(tag, _through)(self, child, flow)
+                self._children(child, flow)
             child = child.next
         self._depth -= 1
 
@@ -128,24 +131,26 @@ class Writer:
         kind = self.kinds.get(node.mem_id)
         if kind is not None and (kind == special.DROP or special.WRITERS[kind](self, node, flow)):
             return
-        _WRITERS.get(node.tag, _through)(self, node, flow)
+        _WRITERS.get(node.tag, Writer._children)(self, node, flow)
 
     def _leave_out(self, _node: LexborNode, _flow: Flow) -> None:
         pass
 
     def _block(self, node: LexborNode, flow: Flow) -> None:
-        flow.flush()
+        if flow.runs:
+            flow.flush()
         self._children(node, flow)
-        flow.flush()
+        if flow.runs:
+            flow.flush()
 
     def _styled(self, node: LexborNode, flow: Flow, style: int) -> None:
-        before = self._style
-        self._style |= style
         only = node.first_child
         if only is not None and only.tag == "-text" and only.next is None and only.mem_id not in self.kinds:
-            flow.runs.append((only.text_content or "", self._style, self._link))
-        else:
-            self._children(node, flow)
+            flow.runs.append((only.text_content or "", self._style | style, self._link))
+            return
+        before = self._style
+        self._style |= style
+        self._children(node, flow)
         self._style = before
 
     def bold(self, node: LexborNode) -> str:
@@ -293,21 +298,10 @@ def _tight(blocks: list[str]) -> bool:
     return all(block.startswith(("- ", "1. ")) for block in blocks[1:]) and not blocks[0].startswith(("#", "`", "|"))
 
 
-def _through(writer: Writer, node: LexborNode, flow: Flow) -> None:
-    writer._children(node, flow)  # noqa: SLF001 - the table is part of the class
-
-
-def _in_style(style: int) -> Callable[[Writer, LexborNode, Flow], None]:
-    def write(writer: Writer, node: LexborNode, flow: Flow) -> None:
-        writer._styled(node, flow, style)  # noqa: SLF001
-
-    return write
-
-
 _WRITERS: dict[str | None, Callable[[Writer, LexborNode, Flow], None]] = {
     **dict.fromkeys(NEVER_WRITTEN, Writer._leave_out),  # noqa: SLF001 - the table is part of the class
     **dict.fromkeys(_BLOCK, Writer._block),  # noqa: SLF001
-    **{tag: _in_style(style) for tag, style in _STYLES.items()},
+    **{tag: partial(Writer._styled, style=style) for tag, style in _STYLES.items()},  # noqa: SLF001
     "a": Writer._anchor,  # noqa: SLF001
     "br": Writer._break,  # noqa: SLF001
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Writer._heading),  # noqa: SLF001

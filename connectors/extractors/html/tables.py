@@ -31,8 +31,8 @@ def _rows(table: LexborNode) -> tuple[list[tuple[LexborNode, bool]], list[Lexbor
 
 
 def _cells(row: LexborNode, writer: Writer) -> list[LexborNode]:
-    gone = special.dropped(writer.kinds)
-    return [cell for cell in row.iter() if cell.tag in {"td", "th"} and cell.mem_id not in gone]
+    kinds = writer.kinds
+    return [cell for cell in row.iter() if cell.tag in {"td", "th"} and kinds.get(cell.mem_id) != special.DROP]
 
 
 _CODE_WITH_NUMBERS = frozenset({
@@ -95,8 +95,8 @@ def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
             _take(row, below)
             text = _cell_text(cell, writer)
             attributes = cell.attributes
-            down = min(special.number(attributes.get("rowspan"), 1) or 1, _MAX_SPAN)
-            wide = min(special.number(attributes.get("colspan"), 1) or 1, _MAX_SPAN)
+            down = _span(attributes.get("rowspan"))
+            wide = _span(attributes.get("colspan"))
             for place in range(wide):
                 shown = text if place == 0 or (cell.tag == "th" and len(cells) > 1) else ""
                 if down > 1:
@@ -105,6 +105,10 @@ def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
         _take(row, below)
         out.append(row)
     return out
+
+
+def _span(text: str | None) -> int:
+    return min(special.number(text, 1) or 1, _MAX_SPAN) if text else 1
 
 
 def _take(row: list[str], below: dict[int, tuple[int, str]]) -> None:
@@ -135,8 +139,7 @@ def _laid_out(grid: list[list[LexborNode]], writer: Writer) -> list[str]:
 def written(writer: Writer, table: LexborNode) -> list[str]:
     """Return the table as Markdown blocks: its caption, then its rows."""
     rows, captions = _rows(table)
-    gone = special.dropped(writer.kinds)
-    rows = [(row, head) for row, head in rows if row.mem_id not in gone]
+    rows = [(row, head) for row, head in rows if writer.kinds.get(row.mem_id) != special.DROP]
     grid = [_cells(row, writer) for row, _ in rows]
     heads = [head for (_, head), cells in zip(rows, grid, strict=True) if cells]
     grid = [cells for cells in grid if cells]
