@@ -270,7 +270,7 @@ class Writer:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # Python's driver would begin transactions too late
     cursor = connection.cursor()
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "cache_size=-32768", "temp_store=MEMORY"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "cache_size=-8192", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
