@@ -17,6 +17,7 @@ import httpx
 from connectors.errors import UsageError
 from connectors.models import Resource, Skipped
 from connectors.web import robots, urls
+from connectors.web.deadline import Deadline
 from connectors.web.decode import BoundedDecoder, DecodeError, TooLargeError
 from connectors.web.door import Door, place_of
 from connectors.web.guard import AddressBook, GuardError, TlsError, UnresolvedError, resolve
@@ -154,10 +155,12 @@ class Fetcher:
             name: _sendable(name, value) for name, value in (headers or {}).items() if name.lower() not in _NOT_THEIRS
         }
         self._lanes: dict[str, Lane] = {}
+        self._deadline = Deadline(self.limits.whole_s)
         self.requests = 0
 
     async def aclose(self) -> None:
         """Close every connection."""
+        self._deadline.close()
         await self._door.aclose()
 
     def ask_delay(self, uri: str, seconds: float | None) -> None:
@@ -229,7 +232,7 @@ class Fetcher:
     async def _attempt(self, uri: str, ask: Ask, lane: Lane) -> Resource | Redirect | Skipped:
         began = monotonic()
         try:
-            async with asyncio.timeout(self.limits.whole_s):
+            with self._deadline:
                 got = await self._exchange(uri, ask, began, lane)
         except GuardError as error:
             return Skipped(uri=uri, rule="private-address", detail=str(error))
