@@ -90,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
     bytecode.keep()
     os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect's client reports its use to its makers unless told not to
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "__all__"
+    )  # looking for some reads what every package says of itself
     words = list(sys.argv[1:] if argv is None else argv)
     frame = Frame.of(words)
     try:

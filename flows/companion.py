@@ -27,10 +27,12 @@ class Companion:
     Attributes:
         state: the command's state folder.
         api_url: the server that runs already; empty: this process serves one, and it is set by `start`.
+        whole: what it serves is all of Prefect's API, for others than the flows beside it.
     """
 
     state: Path
     api_url: str = ""
+    whole: bool = False
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -64,9 +66,10 @@ class Companion:
         if not self.api_url:
             port = local_server.free_port()
             self.api_url = f"http://127.0.0.1:{port}/api"
-            words = [str(port)]
+            words = [str(port), *(["whole"] if self.whole else [])]
             kept = {k: v for k, v in kept.items() if not k.startswith("PREFECT") or k.startswith("PREFECT_LOGGING")}
             kept |= local_server.temporary(folder, api_url=self.api_url)
+        kept |= local_server.without_tls(folder, self.api_url)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", "flows.companion_process", *words],

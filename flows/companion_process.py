@@ -1,7 +1,7 @@
-"""The companion's own program: `python -m flows.companion_process [PORT]`, messages on stdin, answers on stdout.
+"""The companion's own program: `python -m flows.companion_process [PORT [whole]]`, messages in, answers out.
 
-With a port it serves Prefect there, from a thread. It follows the runs that the messages tell of, one after the other,
-and ends when its input does.
+With a port it serves Prefect there, from a thread: what our flows ask of it, or the whole API. It follows the runs that
+the messages on stdin tell of, one after the other, and ends when there will be no more.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ STARTUP_S = 120
 FLUSH_S = 5
 RECORD_S = 5
 LAST_WORDS_S = 5
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.1
 _GARBAGE_EVERY = 50_000
 _SERVING = "prefect server"
+_ROUTES = frozenset({"", "/admin", "/flows", "/flow_runs", "/task_runs", "/logs", "/artifacts", "/events"})
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
     imported = threading.Event()
     threading.Thread(target=_hear, args=(heard, imported), daemon=True).start()
     gc.disable()  # two thousand modules hold hardly a cycle, and looking for some takes a tenth of their import
-    server = _serve(int(sys.argv[1])) if len(sys.argv) > 1 else None
+    server = _serve(int(sys.argv[1]), whole="whole" in sys.argv[2:]) if len(sys.argv) > 1 else None
     importlib.import_module("flows.stages")
     gc.freeze()
     gc.set_threshold(_GARBAGE_EVERY)
@@ -72,11 +73,13 @@ def _hear(heard: Messages, imported: threading.Event) -> None:
         os._exit(0)  # the command is over before there was anything here that could follow it
 
 
-def _serve(port: int) -> Server:
+def _serve(port: int, *, whole: bool) -> Server:
     import uvicorn
-    from prefect.server.api.server import create_app
+    from prefect.server.api import server as api
 
-    config = uvicorn.Config(create_app(), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
+    if not whole:  # making the others takes half a second; should Prefect name them otherwise, all are there
+        api.API_ROUTERS = tuple(router for router in api.API_ROUTERS if router.prefix in _ROUTES)  # type: ignore[assignment]
+    config = uvicorn.Config(api.create_app(), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     threading.Thread(target=server.run, name=_SERVING, daemon=True).start()
     return server

@@ -8,7 +8,6 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from connectors.settings import PersonaSettings, StateSettings
-from flows import cleaners
 from flows.conductor import Conductor
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ async def opened(source: AnySource, *, credentials: str = "", purpose: Purpose =
         FatalError: the state cannot be written.
     """
     from connectors.pipeline.run import open_run
+    from flows import cleaners
     from flows.options import check
 
     check(source)

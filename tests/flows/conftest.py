@@ -109,7 +109,7 @@ def prefect_api(tmp_path_factory):
     from flows.local_server import environment, folder_of, is_alive
 
     state = tmp_path_factory.mktemp("prefect")
-    server = Companion(state)
+    server = Companion(state, whole=True)
     server.start()
     try:
         until = time.monotonic() + 150

@@ -39,7 +39,7 @@ async def world(tmp_path):
             options = "    settle: 3\n    concurrency: 1\n    prompts: false\n    review: false\n"
             told = "".join(f"  - name: {name}\n    website: {one.url}/\n{options}" for name, one in sites.items())
             (tmp_path / "sources.yaml").write_text(f"sources:\n{told}")
-            server = Companion(tmp_path)
+            server = Companion(tmp_path, whole=True)
             server.start()
             env = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT", "PERSONA"))}
             env |= {"PREFECT_API_URL": server.api_url, "PREFECT_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1"}
