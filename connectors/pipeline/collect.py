@@ -166,8 +166,10 @@ class Collector:
         started = time.perf_counter()
         extracted = await self._extracted(resource)
         canonical = self._canonical(resource, extracted)
-        extracted = dataclasses.replace(extracted, links=self._followed(resource, extracted, canonical))
-        await self.source.learn(resource, extracted.links)
+        links = self._followed(resource, extracted, canonical)
+        if links is not extracted.links:
+            extracted = dataclasses.replace(extracted, links=links)
+        await self.source.learn(resource, links)
         await self._record(resource, extracted, canonical)
         self.progress.cleaning_s += time.perf_counter() - started
 
@@ -220,7 +222,8 @@ class Collector:
             return
         another = canonical if canonical and _same_host(canonical, resource.uri) else ""
         hold = bool(another) or any(page.weak for page in extracted.pages)
-        extracted = dataclasses.replace(extracted, canonical=another)
+        if another != extracted.canonical:
+            extracted = dataclasses.replace(extracted, canonical=another)
         verdicts = await self.ledger.record(
             self.run, resource, extracted, extracted.drafts, config=self._config, hold=hold
         )
