@@ -35,6 +35,7 @@ _REQUEST_CHARS = 600
 _FEW_WORDS = 100  # what was learned was learned from whole pages
 _SURE_ENOUGH = 0.6
 _SURE_OF_ARTICLE = 0.9
+_SURE_OF_MANUAL = 0.8
 _TECHNICAL = "pre, code, kbd, samp, tt"
 _AGREES = (0.55, 1.3)
 _UNSEEN = "script, style, template, svg, select, textarea"
@@ -204,8 +205,8 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
     return node
 
 
-def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice | None:
-    """What the learned judge takes for content, block by block; None where it cannot be sure."""
+def _judged(document: Document, kinds: dict[int, str], about: About) -> tuple[Choice, float] | None:
+    """What the learned judge takes for content, block by block, and how sure it is; None where it cannot be sure."""
     from connectors.extractors.html import article, blocks, judge  # sites whose system is known need none of it
 
     found = blocks.read(document.body, kinds)
@@ -221,34 +222,37 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> Choice |
         content = article.filtered(content, document.decoded.text, document.uri, whole=True)
     within = _semantic_ancestor(home)
     inside = f" within {_name(within)}" if within is not None and within.mem_id != home.mem_id else ""
-    return Choice(
+    choice = Choice(
         content=content,
         strategy="generic" if within is None else "semantic",
         why=f"the blocks judged to be content stand in {_name(home)}{inside} (F1 to be expected {verdict.sureness:.2f})",
         weak=within is None,
         report={"dropped": dropped[:20]},
     )
+    return choice, verdict.sureness
 
 
 def _unknown(document: Document, kinds: dict[int, str], about: About, second: SecondOpinion) -> Choice:
     """A page of no known system: what the judge keeps, else the part that holds most of the text."""
-    technical = document.tree.first(_TECHNICAL) is not None
-    if technical and about.article and not (about.author or about.date):
-        about = replace(about, article=False)  # manuals call each page an article; nobody wrote it on a day
+    technical, listing = document.tree.first(_TECHNICAL) is not None, document.tree.first("pre") is not None
+    if technical and about.article and not about.author and (listing or not about.date):
+        about = replace(about, article=False)  # manuals call each page an article; somebody writes an article
     judged = _judged(document, dict(kinds), about)
     if judged is None:
-        found = second() if about.article and document.tree.first("pre") is None else None
+        found = second() if about.article and not listing else None
         if found is not None and len(found.markdown) > _ENOUGH_CHARS:
             return Choice(
                 content=found.markdown, strategy="article", why="an article whose blocks cannot be told apart"
             )
         return _generic(document, kinds, about)
+    choice, sureness = judged
     if about.article or about.product or not technical:
-        return judged
-    # Where both agree about a manual's page the whole part is better: every heading and entry of it counts.
+        return choice
+    # Where both agree about a manual's page, or the judge doubts, the whole part is better: every heading of it counts.
     part = _generic(document, kinds, about)
     least, most = _AGREES
-    return part if least * _chars(part.content) <= _chars(judged.content) <= most * _chars(part.content) else judged
+    agree = least * _chars(part.content) <= _chars(choice.content) <= most * _chars(part.content)
+    return part if agree or (listing and sureness < _SURE_OF_MANUAL) else choice
 
 
 def _generic(document: Document, kinds: dict[int, str], about: About) -> Choice:

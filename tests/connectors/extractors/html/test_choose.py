@@ -193,9 +193,14 @@ def test_what_a_heading_says_when_the_mouse_is_over_it_is_none_of_its_words(extr
 
 
 @pytest.mark.parametrize(
-    ("by", "list_stays"), [("", True), ("<meta property='article:published_time' content='2024-05-01'>", False)]
+    ("by", "list_stays"),
+    [
+        ("", True),
+        ("<meta property='article:published_time' content='2024-05-01'>", True),
+        ("<meta name=author content='Ann Bo'>", False),
+    ],
 )
-def test_a_page_with_code_is_an_article_where_somebody_wrote_it_on_a_day(extract, by, list_stays):
+def test_a_page_with_code_is_an_article_where_somebody_wrote_it(extract, by, list_stays):
     links = "".join(f'<li><a href="/api/{n}">client.call_{n}</a></li>' for n in range(12))
     text = f"{PROSE}<pre>client.call()</pre>{PROSE}<h2>Calls</h2><ul class=list>{links}</ul>"
     page = f'<title>API</title><meta property="og:type" content="article">{by}<nav>{NAV}</nav><div class=main><h1>API</h1>{text}</div>'
