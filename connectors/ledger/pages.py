@@ -38,6 +38,9 @@ _RESOURCE = Prepared(
     select(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
 )
 _KEEP_RESOURCE = Prepared(update(resources).where(resources.c.id == bindparam("key")))
+_KEEP_BY_URI = Prepared(
+    update(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
+)
 _PAGE = Prepared(
     select(pages, versions.c.state.label("version_state"))
     .outerjoin(versions, versions.c.id == pages.c.version_id)
@@ -77,15 +80,15 @@ def same(connection: Connection, run: Run, resource: Resource, *, config: str) -
 
 def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int) -> None:
     """Record a resource that `same` proved to be as it was."""
-    row = _row_of(connection, run, resource)
     values: dict[str, Any] = {"seen_run": run.id}
     if resource.body is None:
         _end(connection, run, resource, outcome="not_modified", now=now)
     else:
         values |= {"etag": plain(resource.etag), "last_modified": plain(resource.last_modified)}
         _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
-    if row is not None:
-        _KEEP_RESOURCE.run(connection, {"key": row.id} | values)
+    row = _row_of(connection, run, resource) if resource.requested_uri != resource.uri else None
+    uri = resource.uri if row is None else row.uri
+    _KEEP_BY_URI.run(connection, {"h": uri_hash(uri), "s": run.source_id} | values)
 
 
 def _row_of(connection: Connection, run: Run, resource: Resource) -> Any:
