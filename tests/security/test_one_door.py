@@ -31,6 +31,9 @@ MAKERS = {
     "asyncio": {"open_connection"},
 }  # fmt: skip
 
+# An event loop's own ways out, whatever the loop is called.
+DIALS = {"create_connection", "sock_connect", "create_datagram_endpoint"}
+
 # Who may, what, and why.
 ALLOWED = {
     ("connectors/web/door.py", "*"): "the door itself",
@@ -38,7 +41,6 @@ ALLOWED = {
     ("connectors/web/guard.py", "httpx.AsyncClient"): "httpx's interface over that door",
     ("connectors/persona/client.py", "httpx.AsyncClient"): "over a transport that is handed in: the embedded server",
     ("flows/cleaners.py", "socket.create_connection"): "knocks at the cluster that the operator named",
-    ("flows/local_server.py", "socket.create_connection"): "asks whether our own Prefect server listens on loopback",
     ("flows/local_server.py", "urllib.request.build_opener"): "asks our own Prefect server on loopback for its health",
 }
 
@@ -69,6 +71,8 @@ def clients(source: str) -> list[str]:
                 which is not None and module == maker and made in which
             ):
                 found.append(full)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in DIALS and full not in found:
+            found.append(f"loop.{node.func.attr}")
     return found
 
 
@@ -104,6 +108,8 @@ def test_no_other_file_makes_a_client():
         "import requests\nrequests.sessions.Session()",
         "import socket\nsocket.create_connection(('x', 1))",
         "import asyncio\nasyncio.open_connection('x', 1)",
+        "import asyncio\nasync def f():\n    await asyncio.get_running_loop().create_connection(P, 'x', 1)",
+        "async def f(loop):\n    await loop.sock_connect(s, ('x', 1))",
         "import http.client\nhttp.client.HTTPSConnection('x')",
     ],
 )
