@@ -30,7 +30,7 @@ def _named(node: LexborNode) -> str:
     attributes = node.attributes
     if not attributes:
         return ""
-    for key in ("data-lang", "data-language", "lang-code", "language"):
+    for key in ("data-lang", "data-language", "data-code-lang", "lang-code", "language"):
         if attributes.get(key):
             return attributes[key] or ""
     brush = attributes.get("data-syntaxhighlighter-params")

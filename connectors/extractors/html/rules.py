@@ -338,7 +338,7 @@ SYSTEMS: tuple[System, ...] = (
     System(
         name="readme",
         generator="readme",
-        detect="#ssr-main .rm-Markdown, .rm-Article, .markdown-body.rm-Markdown",
+        detect="meta[name=readme-deploy], #ssr-main .rm-Markdown, .rm-Article, .markdown-body.rm-Markdown",
         container=("#content .rm-Article", ".rm-Article", ".rm-Markdown", ".markdown-body"),
         drop=(
             ".rm-ThumbsContainer",
@@ -365,7 +365,8 @@ SYSTEMS: tuple[System, ...] = (
             "#page-context-menu",
             "footer",
             "nav",
-            "[data-component-part=code-block-header]",
+            "[data-component-part=step-number]",
+            "[data-component-part=callout-icon]",
         ),
     ),
     System(
@@ -474,6 +475,7 @@ SYSTEMS: tuple[System, ...] = (
             "#main-content",
             ".wiki-content",
             "[data-testid=page-content]",
+            ":not(.is-comment) > .ak-renderer-document",
             ".ak-renderer-document",
         ),
         drop=(
@@ -513,6 +515,8 @@ SYSTEMS: tuple[System, ...] = (
             ".section-subscribe",
             ".collapsible-sidebar",
             ".article-vote-controls",
+            ".content-tags",
+            ".attachment-meta",
         ),
     ),
     System(
@@ -536,6 +540,7 @@ SYSTEMS: tuple[System, ...] = (
         "[class*='intercom-interblocks']",
         container=(
             "article:has(.intercom-force-break)",
+            ".intercom-force-break .article_body article",
             ".intercom-force-break",
             ".article .article__body",
             ".article_body article",
@@ -549,6 +554,7 @@ SYSTEMS: tuple[System, ...] = (
             ".avatar",
             ".intercom-reaction-prompt",
             ".intercom-interblocks-table-of-contents",
+            ".table-of-contents",
             ".breadcrumb",
         ),
     ),
@@ -577,6 +583,7 @@ SYSTEMS: tuple[System, ...] = (
             ".quote-controls",
             ".post-likes",
             "span.mention-count",
+            ".lightbox-wrapper .meta",
         ),
         kind="forum",
     ),

@@ -8,6 +8,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING
 
+from connectors.extractors.html import code
 from connectors.extractors.html.inline import destination
 from connectors.extractors.html.suspicion import hidden_by_sheet
 from connectors.extractors.html.tree import outermost
@@ -42,10 +43,11 @@ KINDS: tuple[tuple[str, str], ...] = (
     ("tablist", "[role=tablist]"),
     ("panel", "[role=tabpanel]"),
     ("heading", "[role=heading]"),
+    ("code", "[data-ds--code--code-block], .notion-code-block"),
     ("title", "div.headertitle > div.title, main > .header > .title, body > .header > .title"),
     (
         "plain",
-        "h1 button, h2 button, h3 button, h4 button, h5 button, summary button, button[aria-expanded], button[aria-controls]",
+        "h1 button, h2 button, h3 button, h4 button, h5 button, summary button, button[aria-expanded], button[aria-controls], [data-node-type=expand] > button",
     ),
     (
         "noteref",
@@ -344,6 +346,15 @@ def title(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     return True
 
 
+def code_block(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+    """A block of code that is no `pre`: its lines are those of the text."""
+    if node.css_first("pre"):
+        return False
+    text = code.text_of(node, dropped(writer.kinds))
+    flow.add(code.fence(text, code.language(node)) if text.strip() else "")
+    return True
+
+
 def plain(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     """A button that is the handle of a folded part: its text counts."""
     flow.runs.append((writer.line(node), 0, ""))
@@ -540,6 +551,7 @@ WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {
     "tabs": tabs,
     "heading": role_heading,
     "title": title,
+    "code": code_block,
     "task": task,
     "tablist": tab_list,
     "panel": tab_panel,

@@ -138,3 +138,37 @@ def test_an_accordion_that_calls_itself_a_list_of_tabs_keeps_its_panels_and_says
 def test_the_number_of_an_equation_is_no_part_of_it(extract):
     page = '<title>T</title><main><p>So it is.</p><div class="math notranslate" id="e"><span class="eqno">(1)<a class="headerlink" href="#e">¶</a></span>\\[a+b\\]</div></main>'
     assert extract(page).pages[0].content == "So it is.\n\n$$a+b$$"
+
+
+def test_a_wiki_in_the_cloud_keeps_code_that_stands_in_no_pre_and_the_names_of_folded_parts(extract):
+    code = '<div class="code-block"><span data-ds--code--code-block="" data-code-lang="python"><code><span><span class="linenumber react-syntax-highlighter-line-number">1</span><span>x = 1\n</span></span><span><span class="linenumber react-syntax-highlighter-line-number">2</span><span>y = 2</span></span></code></span></div>'
+    fold = '<div data-node-type="expand" data-title="More"><button aria-label="Expand More"><p>More</p></button><div><p>Folded text.</p></div></div>'
+    page = f"""<meta name="confluence-base-url" content="https://a.example/wiki"><div class="ak-renderer-wrapper is-comment"><div class="ak-renderer-document"><p>A comment.</p></div></div>
+        <main><h1 data-testid="title-text">T</h1><div class="ak-renderer-wrapper"><div class="ak-renderer-document"><p>Text of the page.</p>{code}{fold}</div></div></main>"""
+    content = extract(f"<title>T</title>{page}").pages[0].content
+    assert content == "Text of the page.\n\n```python\nx = 1\ny = 2\n```\n\nMore\n\nFolded text."
+
+
+def test_a_forum_that_shows_its_posts_to_those_without_scripts_is_read(extract):
+    box = '<div class="lightbox-wrapper"><a class="lightbox" href="/big.png"><img src="/s.png" alt="The error"><div class="meta">1920x1080 135 KB</div></a></div>'
+    page = f"""<meta name="generator" content="Discourse 2026.8.0"><body><noscript><header>{NAV}</header><div id="main-outlet" role="main"><div id="topic-title"><h1>T</h1></div>
+        <div class="topic-body crawler-post"><div class="crawler-post-meta">chrome</div><div class="post" itemprop="text">{TEXT}{box}</div></div>
+        <div id="related-topics">chrome</div></div></noscript>"""
+    page = extract(f"<title>T</title>{page}").pages[0]
+    assert page.content == f"{KEPT}\n\n[![The error](http://site.example/s.png)](http://site.example/big.png)"
+
+
+def test_an_article_in_a_messengers_help_centre_is_its_blocks(extract):
+    toc = '<div class="table-of-contents"><div data-testid="toc-dropdown">chrome</div><section><a href="#h">chrome</a></section></div>'
+    page = f"""<main><div class="flex"><a data-testid="breadcrumb-0" href="/c">chrome</a></div><div class="article intercom-force-break"><div class="mb-10"><header>T</header>
+        <div class="avatar"><span>chrome</span></div></div><div class="flex-col">{toc}<div class="article_body"><article><div class="intercom-interblocks-paragraph">{TEXT}</div>
+        <section class="related_articles"><a href="/r">chrome</a></section></article></div></div></div></main>"""
+    assert extract(f"<title>T | Help</title>{page}").pages[0].content == KEPT
+
+
+def test_the_name_of_the_file_above_a_block_of_code_stays(extract):
+    head = '<div data-component-part="code-block-header"><div data-component-part="code-block-header-filename"><span>app.json</span></div><div><button>Copy</button></div></div>'
+    step = '<div data-component-part="step-number">1</div>'
+    page = f"""<meta name="generator" content="Mintlify"><div id="content-area"><div class="mdx-content">{step}<p>Write this file.</p><div class="code-block" language="json">{head}
+        <div data-component-part="code-block-root"><pre><code>{{}}</code></pre></div></div></div></div>"""
+    assert extract(f"<title>T</title>{page}").pages[0].content == "Write this file.\n\napp.json\n\n```json\n{}\n```"
