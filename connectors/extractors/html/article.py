@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors.html import special
-from connectors.extractors.html.suspicion import speaks_to_machines
 from connectors.extractors.tidy import plain, split_blocks, squeezed
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 _SHORT = 400
 _BELIEVED = 0.5
-_BELIEVED_OF_PAGE = 0.25
+_BELIEVED_OF_PAGE = 0.05
 _KEPT = 0.5
 _MAX_CHARS = 2_000_000  # its cost grows faster than the page
 
@@ -32,7 +31,7 @@ def _shingles(text: str) -> list[tuple[str, ...]]:
     return [tuple(words[place : place + size]) for place in range(len(words) - size + 1)] if size else []
 
 
-def filtered(content: str, html: str, uri: str, *, whole: bool = False) -> str:
+def filtered(content: str, html: str, uri: str) -> str:
     """Return an article's Markdown without the blocks that trafilatura does not take for the article's text.
 
     The structure stays ours: only whole blocks go, code never, a heading only with all that stands under it, and
@@ -42,21 +41,15 @@ def filtered(content: str, html: str, uri: str, *, whole: bool = False) -> str:
         content: the Markdown.
         html: what it was written from.
         uri: the page's address.
-        whole: ``html`` is the whole page, in which trafilatura is to find the article itself.
     """
     if len(html) > _MAX_CHARS or len(content) < _SHORT:
         return content
-    text = _text_of(html if whole else f"<html><body><article>{html}</article></body></html>", uri)
     blocks = split_blocks(content)
     wanted = [_shingles(block) for block in blocks]
-    known: dict[int, set[tuple[str, ...]]] = {size: set() for size in range(1, _SIZE + 1)}
-    words = _WORD.findall(text.lower())
-    for size, found in known.items():
-        found.update(tuple(words[place : place + size]) for place in range(len(words) - size + 1))
-    shares = [sum(one in known[len(one)] for one in own) / len(own) if own else 0.0 for own in wanted]
+    shares = _shares(wanted, _text_of(f"<html><body><article>{html}</article></body></html>", uri))
     total = sum(map(len, wanted)) or 1
     believed = sum(share * len(own) for share, own in zip(shares, wanted, strict=True)) / total
-    if believed < (_BELIEVED_OF_PAGE if whole else _BELIEVED):
+    if believed < _BELIEVED:
         return content
     kept = [share >= _KEPT or "```" in block for share, block in zip(shares, blocks, strict=True)]
     for place in range(len(blocks) - 1, -1, -1):
@@ -65,6 +58,26 @@ def filtered(content: str, html: str, uri: str, *, whole: bool = False) -> str:
             kept[place] = kept[place] or blocks[place].startswith("# ")
             kept[place] = kept[place] and (after >= len(blocks) or kept[after] or blocks[place].startswith("# "))
     return "\n\n".join(block for block, keep in zip(blocks, kept, strict=True) if keep)
+
+
+def opinion(texts: list[str], html: str, uri: str) -> list[float] | None:
+    """Return how much of each text trafilatura takes for the article that a page is; None when it finds too little."""
+    if len(html) > _MAX_CHARS:
+        return None
+    wanted = [_shingles(text) for text in texts]
+    shares = _shares(wanted, _text_of(html, uri))
+    total = sum(map(len, wanted)) or 1
+    held = sum(share * len(own) for share, own in zip(shares, wanted, strict=True))
+    return shares if held >= _BELIEVED_OF_PAGE * total else None
+
+
+def _shares(wanted: list[list[tuple[str, ...]]], text: str) -> list[float]:
+    words = _WORD.findall(text.lower())
+    known = {
+        size: {tuple(words[place : place + size]) for place in range(len(words) - size + 1)}
+        for size in range(1, _SIZE + 1)
+    }
+    return [sum(one in known[len(one)] for one in own) / len(own) if own else 0.0 for own in wanted]
 
 
 def _trafilatura() -> Any:
@@ -100,18 +113,12 @@ def _seen(text: str, document: Document) -> str:
     return "\n\n".join(block for block in split_blocks(text) if squeezed(plain(block)) not in hidden)
 
 
-def _shown_later(text: str, seen: str) -> str:
-    """Return all of a text most of which scripts show later, unless it speaks to others than readers."""
-    return text if len(seen) < len(text) / 2 and not speaks_to_machines(text) else seen
-
-
-def extract(document: Document, *, recall: bool = False, folded: bool = False) -> Found | None:
+def extract(document: Document, *, recall: bool = False) -> Found | None:
     """Return what trafilatura finds; None when it finds nothing. Its own errors are no reason to lose a page.
 
     Args:
         document: the parsed page.
         recall: take more for content.
-        folded: the page may hide most of its text until a reader unfolds it.
     """
     if len(document.decoded.text) > _MAX_CHARS:
         return None
@@ -129,5 +136,4 @@ def extract(document: Document, *, recall: bool = False, folded: bool = False) -
         return None
     if not text:
         return None
-    seen = _seen(text, document)
-    return Found(markdown=_shown_later(text, seen) if folded else seen)
+    return Found(markdown=_seen(text, document))

@@ -33,7 +33,10 @@ _NAME = re.compile(r"[a-z]{2,}")
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """An element that holds blocks: what stands in it, and its siblings that look the same."""
+    """An element that holds blocks: what stands in it, and its siblings that look the same.
+
+    Elements of one ``shape`` are of the same tag and classes, as are the two around them: a site's template made them.
+    """
 
     node: LexborNode
     tag: str
@@ -42,12 +45,14 @@ class Part:
     classes: str
     ident: str
     named: str
+    shape: int
     first: int
     last: int = 0
     words: int = 0
     linked: int = 0
     prose: int = 0
     headings: int = 0
+    pictures: int = 0
     twins: int = 1
     twin_words: int = 0
     place: int = 0
@@ -105,6 +110,7 @@ class _Walk:
         self._nodes: list[LexborNode] = []
         self._linked = 0
         self._bold = 0
+        self._shapes: dict[tuple[tuple[str, str], ...], int] = {}
 
     def take(self, body: LexborNode) -> None:
         part = self._open(body, "body", None)
@@ -120,7 +126,13 @@ class _Walk:
             if value := attributes.get(key):
                 named = f"{named} {value}"
         first = len(self.found.blocks)
-        part = Part(node, tag, up, 0 if up is None else up.depth + 1, classes, ident, named, first)
+        look = [(tag, classes)]
+        if up is not None:
+            look.append((up.tag, up.classes))
+            if up.up is not None:
+                look.append((up.up.tag, up.up.classes))
+        shape = self._shapes.setdefault(tuple(look), len(self._shapes))
+        part = Part(node, tag, up, 0 if up is None else up.depth + 1, classes, ident, named, shape, first)
         self.found.parts.append(part)
         return part
 
@@ -153,6 +165,7 @@ class _Walk:
             up.linked += part.linked
             up.prose += part.prose
             up.headings += part.headings
+            up.pictures += part.pictures
 
     def _passed_over(self, node: LexborNode, tag: str) -> bool:
         kind = self._kinds.get(node.mem_id)
@@ -164,6 +177,7 @@ class _Walk:
         if tag == "br":
             self._texts.append(" ")
         else:
+            part.pictures += 1
             loose = part.tag not in _HOLD_IMAGES
             self.found.images.append(Image(node, len(self.found.blocks), in_link, loose))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import tidy
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from connectors.extractors.html.article import Found
+    from connectors.extractors.html.blocks import Blocks
     from connectors.extractors.html.document import Document
     from connectors.extractors.html.metadata import About
     from connectors.models import CleaningRules
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
 
 _ENOUGH_CHARS = 200
 _LEAST_SHARE = 0.25
-_LEAST_SHARE_OF_SHOP = 0.1  # most of a shop's page is about other things
 _BESIDE = 0.35
 _REQUEST_CHARS = 600
 _FEW_WORDS = 100  # what was learned was learned from whole pages
 _SURE_ENOUGH = 0.6
-_SURE_OF_ARTICLE = 0.9
 _SURE_OF_MANUAL = 0.8
 _TECHNICAL = "pre, code, kbd, samp, tt"
 _AGREES = (0.55, 1.3)
@@ -163,8 +162,7 @@ def choose(document: Document, rules: CleaningRules, about: About, *, visible: i
         kept = _chars(candidate.content)
         choice = replace(candidate, share=min(kept / visible, 1.0))
         tried.append(choice)
-        least = _LEAST_SHARE_OF_SHOP if choice.strategy == "product" else _LEAST_SHARE
-        if (kept and (choice.strategy == "select" or kept >= least * visible)) or (
+        if (kept and (choice.strategy == "select" or kept >= _LEAST_SHARE * visible)) or (
             choice.strategy in believed
             and (
                 kept >= _ENOUGH_CHARS
@@ -205,21 +203,25 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
     return node
 
 
+def _opinion(document: Document, found: Blocks) -> list[float] | None:
+    from connectors.extractors.html import article
+
+    return article.opinion([block.text for block in found.blocks], document.decoded.text, document.uri)
+
+
 def _judged(document: Document, kinds: dict[int, str], about: About) -> tuple[Choice, float] | None:
     """What the learned judge takes for content, block by block, and how sure it is; None where it cannot be sure."""
-    from connectors.extractors.html import article, blocks, judge  # sites whose system is known need none of it
+    from connectors.extractors.html import blocks, judge  # sites whose system is known need none of it
 
     found = blocks.read(document.body, kinds)
     if found.parts[0].words < _FEW_WORDS:
         return None
-    verdict = judge.verdict(found, about)
+    verdict = judge.verdict(found, about, document.uri, partial(_opinion, document))
     if verdict.sureness < _SURE_ENOUGH or True not in verdict.keep:
         return None
     home = judge.home(found, verdict.keep).node
     dropped = judge.mark(found, verdict.keep, kinds, pictured=about.article)
     content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(document.body))
-    if about.article and verdict.sureness < _SURE_OF_ARTICLE:
-        content = article.filtered(content, document.decoded.text, document.uri, whole=True)
     within = _semantic_ancestor(home)
     inside = f" within {_name(within)}" if within is not None and within.mem_id != home.mem_id else ""
     choice = Choice(
@@ -287,18 +289,12 @@ def _second_opinion(document: Document) -> Found | None:
     return article.extract(document)
 
 
-def _product(document: Document, about: About) -> Choice | None:
-    """A shop's page: what trafilatura takes for its text, and the product's own description where that lacks it."""
-    from connectors.extractors.html import article
-
-    found = article.extract(document, folded=True)
-    text = found.markdown if found else ""
+def _described(choice: Choice, about: About) -> Choice:
+    """A shop's page: the product's own description comes first where the text lacks it."""
     start = " ".join(about.body.split())[:80]
-    if len(start) == 80 and start not in " ".join(text.split()):  # noqa: PLR2004 - a beginning that is long enough to prove
-        text = f"{about.body}\n\n{text}".strip()
-    if not text:
-        return None
-    return Choice(content=text, strategy="product", why="the page sells one product")
+    if len(start) < 80 or start in " ".join(choice.content.split()):  # noqa: PLR2004 - a beginning that is long enough to prove
+        return choice
+    return replace(choice, content=f"{about.body}\n\n{choice.content}".strip())
 
 
 def _made_by(system: System, document: Document, rules: CleaningRules) -> Choice | None:
@@ -321,10 +317,9 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
     for system in systems_of(document, about.generator):
         if choice := _made_by(system, document, rules):
             yield choice
-    if about.product and (product := _product(document, about)):
-        yield product
     second = cache(lambda: _second_opinion(document))
-    yield _unknown(document, special.kinds_of(document.tree, rules.remove), about, second)
+    unknown = _unknown(document, special.kinds_of(document.tree, rules.remove), about, second)
+    yield _described(unknown, about) if about.product else unknown
     if found := second():
         yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)
     content = _write(document, [document.body], _CHROME + rules.remove)

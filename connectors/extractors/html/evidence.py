@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from connectors.extractors.html import generic
+from connectors.extractors.html import generic, overall
 from connectors.extractors.html.blocks import HEADINGS, names
 
 if TYPE_CHECKING:
@@ -40,7 +41,31 @@ _COMMON = frozenset(
     "the of and to a in is it that for was on are with as be at this have from or had by but not what all were when we there can an your which their said if will each about how up out them then she many some so these would other into has more her two like him see time could no make than first been its who now people my made over did down only way find use may long little very after words called just where most know de la que el en y los del se las por un para con una su al es lo como der die und den von das mit im zu auf ist des dem nicht ein eine als auch le les et une du est dans qui pas sur au il ne ce e o da do os na um uma com não".split()  # noqa: SIM905 - a list of words is read as words
 )
 _LONG_WORDS = 15
+_SAYING_WORDS = 25
+_MOST_WORDS = 14
 _WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What was learned of words: above 0 they speak for content, below against it.
+
+    Attributes:
+        names: words of classes and ids, for what stands in the element.
+        sayings: words and beginnings of short blocks.
+        headings: words and beginnings of headings, for what stands under them.
+    """
+
+    names: Mapping[str, float]
+    sayings: Mapping[str, float]
+    headings: Mapping[str, float]
+
+
+def sayings(lower: str) -> list[str]:
+    """Return what a short text in lower case is known by: its words, its beginnings, and all of it where it is short."""
+    words = _WORD.findall(lower)
+    start = f"={' '.join(words)}" if len(words) <= 4 else f"^{' '.join(words[:3])}"  # noqa: PLR2004 - more is no saying
+    return list(dict.fromkeys((*words[:_MOST_WORDS], f"^{' '.join(words[:2])}", start)))
 
 
 class _Around(NamedTuple):
@@ -65,20 +90,85 @@ class _Own(NamedTuple):
     tag: int
     common: float
     phrase: int
+    titled: float
+    described: float
+    said: float
+    said_least: float
 
 
-def _own(block: Block) -> _Own:
+def _own(block: Block, title: frozenset[str], description: frozenset[str], weights: Mapping[str, float]) -> _Own:
     text, count = block.text, block.words
     lower = text.lower()
+    words = lower.split()
     found = _PHRASES.search(lower) if count < _PHRASE_WORDS else None
+    said = [weights.get(one, 0.0) for one in sayings(lower)] if count <= _SAYING_WORDS else _SILENT
     return _Own(
         count,
         block.linked / count,
         1.0 if _ENDS.search(text, max(len(text) - 8, 0)) else 0.0,
         _TAG.get(block.part.tag, len(_TAGS)),
-        sum(map(_COMMON.__contains__, lower.split())) / count,
+        sum(map(_COMMON.__contains__, words)) / count,
         (found.lastindex or 0) if found else 0,
+        sum(map(title.__contains__, words)) / count,
+        len(description.intersection(words)) / len(description) if description else 0.0,
+        sum(said),
+        min(said),
     )
+
+
+_SILENT = [0.0]
+
+
+class _Shape:
+    """The blocks of all elements of one shape: a template's list, cards, or comments."""
+
+    __slots__ = ("first", "last", "linked", "many", "words")
+
+    def __init__(self, first: int) -> None:
+        self.first = self.last = first
+        self.many = self.words = self.linked = 0
+
+
+def _shapes(found: Blocks) -> dict[int, _Shape]:
+    shapes: dict[int, _Shape] = {}
+    for place, block in enumerate(found.blocks):
+        shape = shapes.get(block.part.shape)
+        if shape is None:
+            shape = shapes[block.part.shape] = _Shape(place)
+        shape.last = place
+        shape.many += 1
+        shape.words += block.words
+        shape.linked += block.linked
+    return shapes
+
+
+class _Headings:
+    """The headings above a place, what they say, and how many blocks it is to the next."""
+
+    def __init__(self, found: Blocks, weights: Mapping[str, float]) -> None:
+        self._weights = weights
+        self._above: list[tuple[int, list[float]]] = []
+        self.to_next = [_FAR] * len(found.blocks)
+        steps = _FAR
+        for place in range(len(found.blocks) - 1, -1, -1):
+            self.to_next[place] = steps
+            steps = 0 if found.blocks[place].part.tag in HEADINGS else steps + 1
+
+    def take(self, level: int, text: str) -> None:
+        """Read a heading: those of its level and below are over."""
+        while self._above and self._above[-1][0] >= level:
+            self._above.pop()
+        said = [self._weights.get(one, 0.0) for one in sayings(text.lower())]
+        own, least = sum(said), min(said)
+        _, _, outer, outer_least = self.said()
+        self._above.append((level, [own, least, own + outer, min(least, outer_least)]))
+
+    def said(self) -> list[float]:
+        return self._above[-1][1] if self._above else _UNSAID
+
+
+_UNSAID = [0.0] * 4
+_FAR = 99
 
 
 def _around(part: Part, outer: _Around | None, weights: Mapping[str, float]) -> _Around:
@@ -126,21 +216,33 @@ def _dominant(found: Blocks) -> Part:
     return part
 
 
-_NOTHING = _Own(0, 0.0, 0.0, -1, 0.0, 0)
+_NOTHING = _Own(0, 0.0, 0.0, -1, 0.0, 0, 0.0, 0.0, 0.0, 0.0)
 
 
 class _Page:
     """What is the same for all blocks of a page, and for all blocks of one element."""
 
-    def __init__(self, found: Blocks, about: About, weights: Mapping[str, float], own: list[_Own]) -> None:
+    def __init__(self, found: Blocks, about: About, uri: str, names: Mapping[str, float], own: list[_Own]) -> None:
         self.around: dict[int, _Around] = {}
         for part in found.parts:
-            self.around[id(part)] = _around(part, None if part.up is None else self.around[id(part.up)], weights)
+            self.around[id(part)] = _around(part, None if part.up is None else self.around[id(part.up)], names)
         body = found.parts[0]
         self.total = max(body.words, 1)
         self.anchor = _anchor(found, frozenset(_WORD.findall(about.title.lower())))
         self.main = _dominant(found)
         self._above: dict[int, list[float]] = {}
+        shapes = _shapes(found)
+        self.alike = {
+            number: [
+                shape.many,
+                shape.words / shape.many,
+                shape.linked / shape.words,
+                shape.words / self.total,
+                (shape.last - shape.first + 1) / len(found.blocks),
+            ]
+            for number, shape in shapes.items()
+        }
+        most = max((shape.words for shape in shapes.values()), default=0) / self.total
         long_words = sum(one.words for one in own if one.words >= _LONG_WORDS and one.linked < 0.4)  # noqa: PLR2004
         self.columns: list[float] = [
             self.main.words / self.total,
@@ -151,6 +253,7 @@ class _Page:
             math.log1p(len(found.blocks)),
             long_words / self.total,
             float(bool(about.body)),
+            *overall.columns(found, about, uri, [one.phrase for one in own], most),
         ]
 
     def above(self, part: Part) -> list[float]:
@@ -169,6 +272,7 @@ class _Page:
                 up3.words, up3.words / self.total, up3.prose / (up3.words or 1),
                 words / self.total, big.linked / words, big.prose / words, big.headings, big.last - big.first,
                 self.around[id(big)].total, part.twins,
+                part.pictures, up3.pictures, big.pictures,
             ]  # fmt: skip
         return known
 
@@ -176,23 +280,27 @@ class _Page:
         return self.around[id(part)].total - self.around[id(up.up or up)].total
 
 
-def rows(found: Blocks, about: About, weights: Mapping[str, float]) -> list[list[float]]:
-    """Return for each block its row of evidence; `NAMES` says what each column is.
+def rows(found: Blocks, about: About, uri: str, weights: Weights) -> list[list[float]]:
+    """Return one row of numbers for each block, in the order of `NAMES`.
 
     Args:
         found: the page's blocks.
         about: what the page says about itself.
-        weights: what the words of classes and ids speak for (above 0) and against.
+        uri: its address.
+        weights: what was learned of words.
     """
     blocks = found.blocks
-    own = [_own(block) for block in blocks]
-    page = _Page(found, about, weights, own)
+    title, description = frozenset(about.title.lower().split()), overall.described(about)
+    own = [_own(block, title, description, weights.sayings) for block in blocks]
+    page = _Page(found, about, uri, weights.names, own)
+    headings = _Headings(found, weights.headings)
     many, total, anchor, main = len(blocks), page.total, page.anchor, page.main
     seen: dict[str, int] = {}
     for block in blocks:
         seen[block.text] = seen.get(block.text, 0) + 1
     out: list[list[float]] = []
-    before = level = since = phrase = 0
+    before = level = since = phrase = heading_words = 0
+    heading_titled = 0.0
     previous = _NOTHING
     for place, block in enumerate(blocks):
         part, one = block.part, own[place]
@@ -201,6 +309,8 @@ def rows(found: Blocks, about: About, weights: Mapping[str, float]) -> list[list
         following = own[place + 1] if place + 1 < many else _NOTHING
         if part.tag in HEADINGS:
             level, since, phrase = int(part.tag[1]), 0, one.phrase
+            heading_words, heading_titled = one.words, one.titled
+            headings.take(level, block.text)
         else:
             since += 1
         out.append([
@@ -213,6 +323,8 @@ def rows(found: Blocks, about: About, weights: Mapping[str, float]) -> list[list
             previous.linked, previous.tag, following.words, following.tag,
             seen[block.text], level, since, phrase,
             main.first <= place < main.last, max(main.first - place, place - main.last + 1, 0),
+            *page.alike[part.shape],
+            heading_words, heading_titled, headings.to_next[place], *headings.said(),
             *page.columns,
         ])  # fmt: skip
         before += one.words
@@ -228,63 +340,12 @@ NAMES = (
     "repeated", "repeated words", "twins",
     "up words", "up share", "up prose", "up2 share", "up2 prose", "up3 words", "up3 share", "up3 prose",
     "large share", "large linked", "large prose", "large headings", "large blocks", "large names", "up twins",
+    "up pictures", "up3 pictures", "large pictures",
     "linked before", "tag before", "words after", "tag after",
     "seen", "level", "since heading", "heading phrase",
     "in main part", "from main",
+    "alike", "alike words", "alike linked", "alike share", "alike span",
+    "heading words", "heading titled", "to heading", "heading said", "heading said least", "headings said", "headings said least",
     "main share", "article", "product", "words of page", "linked of page", "blocks of page", "long of page", "body said",
-)  # fmt: skip
-_TAKEN_OVER = (
-    "words", "linked", "ends", "tag", "place", "from title", "seen", "level", "since heading", "in main part", "from main",
-    "article", "words of page", "long of page", "repeated words", "up prose",
-)  # fmt: skip
-_COLUMNS = tuple(NAMES.index(name) for name in _TAKEN_OVER)
-_STEPS = (-4, -3, -2, -1, 1, 2, 3, 4)
-LEAST_CHANCE = 0.02
-"""Blocks with less are not looked at again."""
-
-
-def again(found: Blocks, first: list[list[float]], chances: list[float], hoped: float) -> dict[int, list[float]]:
-    """Return for each block with a chance its second row of evidence: what was thought of the blocks around it.
-
-    Args:
-        found: the page's blocks.
-        first: their first rows.
-        chances: what was made of these.
-        hoped: the F1 to be expected of a choice by these chances.
-    """
-    blocks = found.blocks
-    right, every = [0.0], [0]
-    for block, chance in zip(blocks, chances, strict=True):
-        right.append(right[-1] + chance * block.words)
-        every.append(every[-1] + block.words)
-
-    def mean(part: Part) -> float:
-        words = every[part.last] - every[part.first]
-        return (right[part.last] - right[part.first]) / words if words else 0.0
-
-    page = [max(chances, default=0.0), hoped, mean(found.parts[0])]
-    above: dict[int, list[float]] = {}
-    padded = [-1.0] * 4 + chances + [-1.0] * 4
-    out: dict[int, list[float]] = {}
-    for place, chance in enumerate(chances):
-        if chance < LEAST_CHANCE:
-            continue
-        up = blocks[place].part.up or blocks[place].part
-        means = above.get(id(up))
-        if means is None:
-            up2 = up.up or up
-            means = above[id(up)] = [mean(up), mean(up2), mean(up2.up or up2)]
-        row = first[place]
-        out[place] = [
-            chance,
-            *(padded[place + 4 + step] for step in _STEPS),
-            *means,
-            *page,
-            *(row[column] for column in _COLUMNS),
-        ]
-    return out
-
-
-NAMES_AGAIN = (
-    "chance", *(f"chance {step}" for step in _STEPS), "up chance", "up2 chance", "up3 chance", "highest", "hoped", "mean chance", *_TAKEN_OVER,
+    *overall.NAMES,
 )  # fmt: skip

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from connectors.extractors.html import evidence, special
+from connectors.extractors.html import context, evidence, special
 from connectors.extractors.html.blocks import HEADINGS
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ _KEEP_HEADING = 0.2
 _KEEP_HEADING_OF_TEXT = 0.1  # right above kept text of a page that is no article
 _KEEP_EMPTY_HEADING = 0.6  # it stands right above what is kept, be that another heading
 _BETWEEN = 0.1
-_STRICTER = 0.12  # what is doubtful beside an article is seldom part of it
+_STRICTER = 0.06  # what is doubtful beside an article is seldom part of it
 _STRICTEST = 0.8
-_NEARLY_ALL = 0.8
-_TEXTS = frozenset({"p", "li", "td", "pre"})
+_SURE_OF_ARTICLE = 0.9
 _WORTH_TELLING = 3  # words
 _MOST_HEARD = 100
 _SPOKEN = re.compile(r"[^\W\d_]{2,}")
@@ -36,18 +35,21 @@ _ROWS = frozenset({"tr", "td", "th", "tbody", "thead", "tfoot", "caption", "p", 
 
 Chance: TypeAlias = "Callable[[list[float]], float]"
 """How likely a block with this row of evidence is content."""
+Opinion: TypeAlias = "Callable[[Blocks], list[float] | None]"
+"""How much of each block another extractor takes for content; None where it is not to be believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What was learned: what the words of classes and ids speak for, and trees over the columns of `evidence`.
+    """What was learned: what words speak for, and trees over the columns of `evidence` and of `context`.
 
     Attributes:
+        weights: what words speak for.
         first: by the rows of `evidence.rows`.
-        again: by those of `evidence.again`.
+        again: by those of `context.rows`.
     """
 
-    names: dict[str, float]
+    weights: evidence.Weights
     first: Chance
     again: Chance
 
@@ -68,11 +70,16 @@ class Verdict:
 @lru_cache(maxsize=1)
 def model() -> Model:
     """Return what `tests/benchmarks/cleaning/train.py` learned."""
-    data = json.loads(Path(__file__).with_name("weights.json").read_bytes())
+    return read(Path(__file__).with_name("weights.json").read_bytes())
+
+
+def read(written: bytes) -> Model:
+    """Return a model as `train.py` writes it."""
+    data = json.loads(written)
     return Model(
-        names=data["names"],
+        weights=evidence.Weights(names=data["names"], sayings=data["sayings"], headings=data["headings"]),
         first=_chance(data["trees"], evidence.NAMES),
-        again=_chance(data["again"], evidence.NAMES_AGAIN),
+        again=_chance(data["again"], context.NAMES),
     )
 
 
@@ -95,22 +102,41 @@ def _chance(trees: list[Any], names: tuple[str, ...]) -> Chance:
     return cast("Chance", known["chance"])
 
 
-def verdict(found: Blocks, about: About) -> Verdict:
-    """Return which blocks to keep: those that make the expected F1 of the choice largest."""
+def verdict(found: Blocks, about: About, uri: str, opinion: Opinion | None = None) -> Verdict:
+    """Return which blocks to keep: those that make the expected F1 of the choice largest.
+
+    Args:
+        found: the page's blocks.
+        about: what the page says about itself.
+        uri: its address.
+        opinion: what another extractor takes for content; asked about an article that is not sure.
+    """
     learned = model()
     words = [block.words for block in found.blocks]
-    rows = evidence.rows(found, about, learned.names)
+    rows = evidence.rows(found, about, uri, learned.weights)
     chances = list(map(learned.first, rows))
     _, hoped = best_threshold(chances, words)
-    for place, row in evidence.again(found, rows, chances, hoped).items():
-        chances[place] = learned.again(row)
-    threshold, sureness = best_threshold(chances, words)
+
+    def again(opinion: list[float] | None) -> list[float]:
+        out = list(chances)
+        for place, row in context.rows(found, rows, chances, hoped, opinion).items():
+            out[place] = learned.again(row)
+        return out
+
+    second = again(None)
+    threshold, sureness = best_threshold(second, words)
+    if about.article and opinion is not None and sureness < _SURE_OF_ARTICLE and (held := opinion(found)):
+        second = again(held)
+        threshold, sureness = best_threshold(second, words)
+    return choice(found, about, second, threshold, sureness)
+
+
+def choice(found: Blocks, about: About, chances: list[float], threshold: float, sureness: float) -> Verdict:
+    """Return which blocks to keep, given their chances: tables whole, headings with what stands under them."""
     if about.article:
         threshold = max(threshold, min(threshold + _STRICTER, _STRICTEST))
     keep = [one >= threshold for one in chances]
     _whole_tables(found, chances, keep, threshold)
-    if about.article:
-        _one_place(found, keep)
     _mended(found, chances, keep, article=about.article)
     if not about.article:
         _titled(found, keep, about.title)
@@ -211,24 +237,6 @@ def home(found: Blocks, keep: list[bool]) -> Part:
         if inner.up is part and inner.first <= first and inner.last >= last:
             part = inner
     return part
-
-
-def _one_place(found: Blocks, keep: list[bool]) -> None:
-    """Keep of an article what stands in the deepest element that holds nearly all of it, and its h1."""
-    taken = [0]
-    for block, kept in zip(found.blocks, keep, strict=True):
-        taken.append(taken[-1] + block.words * kept)
-    part = found.parts[0]
-    for inner in found.parts:
-        if (
-            inner.up is part
-            and inner.tag not in _TEXTS
-            and taken[inner.last] - taken[inner.first] >= _NEARLY_ALL * taken[-1]
-        ):
-            part = inner
-    for place, block in enumerate(found.blocks):
-        if not part.first <= place < part.last and block.part.tag != "h1":
-            keep[place] = False
 
 
 def _whole_tables(found: Blocks, chances: list[float], keep: list[bool], threshold: float) -> None:

@@ -31,7 +31,10 @@ def main() -> None:
     parser.add_argument("--half", choices=("tune", "report", "all"), default="report")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--misses", type=int, default=0)
+    parser.add_argument("--folds", type=Path, help="judge by what `train.py --folds` learned without a page's site")
     options = parser.parse_args()
+    if options.folds:
+        systems.judge_in_folds(options.folds)
     cache = json.loads(options.cache.read_text()) if options.cache and options.cache.exists() else {}
     gold = json.loads((options.folder / "ground-truth.json").read_text())
     figures: dict[str, list] = {"ours": [], "trafilatura": []}

@@ -7,6 +7,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 WORD = re.compile(r"\w+")
 FENCE = re.compile(r"^((?:\s|>)*(?:(?:[-*+]|\d+[.)])\s+)*(?:>\s?)*)(`{3,}|~{3,})(.*)$")
@@ -18,6 +19,18 @@ IMAGE = re.compile(r"!\[([^\]]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 def half(name: str) -> str:
     """Say which half a page belongs to: rules are tuned on one and reported on the other."""
     return "tune" if hashlib.sha256(name.encode()).digest()[0] % 2 else "report"
+
+
+FOLDS = 5
+
+
+def site(url: str) -> str:
+    return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+def fold(site_name: str) -> int:
+    """Say which fold a site's pages belong to: what is learned from the others is measured on it."""
+    return hashlib.md5(site_name.encode()).digest()[0] % FOLDS
 
 
 def words(text: str) -> list[str]:

@@ -41,7 +41,10 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="keep trafilatura's answers in this file")
     parser.add_argument("--misses", type=int, default=0)
+    parser.add_argument("--folds", type=Path, help="judge by what `train.py --folds` learned without a page's site")
     options = parser.parse_args()
+    if options.folds:
+        systems.judge_in_folds(options.folds)
     cache = json.loads(options.cache.read_text()) if options.cache and options.cache.exists() else {}
     rows: dict[str, list] = defaultdict(list)
     strategies: dict[str, list] = defaultdict(list)

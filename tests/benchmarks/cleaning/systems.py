@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+from pathlib import Path
+
 from connectors.extractors import html, tidy
+from connectors.extractors.html import judge
 from connectors.models import CleaningRules, Resource
 
-from measures import Cpu
+from measures import FOLDS, Cpu, fold, site
 
 RULES = CleaningRules()
 _ROBOTS = re.compile(rb"(?i)<meta[^<>]*robots[^<>]*>")
@@ -22,6 +25,8 @@ def ours(body: bytes, uri: str, *, known: bool = True) -> tuple[str, float, str]
     choose.SYSTEMS_IN_USE = known
     # Some pages of the sets ask not to be kept; what is measured here is how they would be cleaned.
     body = _ROBOTS.sub(lambda found: _REFUSALS.sub(b"all", found.group()), body)
+    for prepare in _BEFORE:
+        prepare(uri)
     resource = Resource(uri=uri, requested_uri=uri, media_type="text/html", body=body)
     with Cpu() as cpu:
         found = html.extract(resource, RULES)
@@ -30,6 +35,19 @@ def ours(body: bytes, uri: str, *, known: bool = True) -> tuple[str, float, str]
         return "", cpu.ms, found.problem or "noindex"
     page = found.pages[0]
     return tidy.draft(page, RULES).content.split("\n", 2)[2], cpu.ms, str(page.metadata["strategy"])
+
+
+def judge_in_folds(folder: Path) -> None:
+    """Let each page be judged by what `train.py --folds` learned without its site."""
+    models = [judge.read((folder / f"{number}.json").read_bytes()) for number in range(FOLDS)]
+
+    def of(uri: str) -> None:
+        judge.model = lambda: models[fold(site(uri))]
+
+    _BEFORE.append(of)
+
+
+_BEFORE: list = []
 
 
 def theirs(body: bytes, uri: str) -> tuple[str, float]:

@@ -1,23 +1,24 @@
 """Learns which blocks of a page are its content, and writes `connectors/extractors/html/weights.json`.
 
-    python tests/benchmarks/cleaning/train.py --articles FOLDER --pages FOLDER/dev [--write FILE]
+    python tests/benchmarks/cleaning/train.py --articles FOLDER --pages FOLDER/dev [--half tune] [--write FILE] [--folds FOLDER]
 
-Only the tuning halves of the two sets are read. Needs lightgbm, numpy and rapidfuzz, in an environment of its own: the
-program itself needs none of them. What it prints is the word F1 of four folds; pages of one site are never parted.
-The second trees see what the first, in other folds, made of a block and of those around it.
+Needs lightgbm, numpy and rapidfuzz, in an environment of its own: the program itself needs none of them. What it prints are
+the figures of five folds over whole sites: no page is judged by trees, or by weights of words, that saw a page of its site.
+``--folds`` keeps what each fold learned, for `pages.py --folds` and `articles.py --folds`, which measure the whole program so.
+
+The second trees see what the first, in other folds, made of a block and of those around it; for articles they are learned
+twice, without and with what trafilatura took for content. The same data, code and lightgbm give the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import hashlib
 import json
 import math
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
-from urllib.parse import urlsplit
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[3])]
 sys.setrecursionlimit(20_000)
@@ -25,50 +26,52 @@ sys.setrecursionlimit(20_000)
 import lightgbm
 import numpy
 import pages as pages_set
-from connectors.extractors.html import blocks, evidence, judge, metadata, special
+from connectors.extractors.html import article, blocks, context, evidence, judge, metadata, special
 from connectors.extractors.html.document import Problem, parse
 from connectors.models import Hints, Resource
-from measures import f1, half, mean, overlap, words
+from measures import FOLDS, f1, fold, half, mean, overlap, shingles, site, words
 from rapidfuzz.distance import LCSseq
 
 _SETTINGS = {
     "objective": "cross_entropy", "learning_rate": 0.12, "num_leaves": 16, "min_data_in_leaf": 40, "feature_fraction": 0.4, "bagging_fraction": 0.7,
-    "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63, "num_threads": 1, "seed": 1, "verbose": -1,
+    "bagging_freq": 1, "lambda_l2": 5, "max_bin": 63, "num_threads": 1, "seed": 1, "deterministic": True, "force_col_wise": True, "verbose": -1,
 }  # fmt: skip
-_FOLDS = 4
 _TREES = 60
-_TREES_AGAIN = 25
-_FEWEST_SITES = 5
+_TREES_AGAIN = 40
 _LEAST_WEIGHT = 0.3
 _MOST_CELLS = 4e8
+_SHORT = 12  # words of a block that is a saying
+_MOST_ODDS = 3.0
 
 
 class Marked:
-    """A page's blocks, and how much of each stands in the gold."""
+    """A page's blocks, how much of each stands in the gold, and how much of each trafilatura takes, if it is an article."""
 
-    def __init__(self, kind: str, url: str, gold: str, body: bytes) -> None:
+    def __init__(self, kind: str, url: str, gold: str, body: bytes, *, named: str = "") -> None:
         document = parse(Resource(uri=url, requested_uri=url, media_type="text/html", body=body))
         if isinstance(document, Problem):
             raise ValueError(document.detail)
-        self.kind, self.site = kind, (urlsplit(url).hostname or url).removeprefix("www.")
+        self.kind, self.url, self.name, self.site = kind, url, named, site(url)
         self.about = metadata.read(document, hints=Hints())
         self.found = blocks.read(document.body, special.kinds_of(document.tree, ()))
         self.parser = document.parser  # nodes live as long as it does
         self.gold = words(gold)
         self.words = [words(block.text) for block in self.found.blocks]
-        self.shares = _shares(self.words, self.gold)
+        self.shares = numpy.array(_shares(self.words, self.gold))
         self.counts = numpy.array([block.words for block in self.found.blocks], dtype=float)
+        self.opinion: list[float] | None = None
+        if self.about.article:
+            self.opinion = article.opinion([block.text for block in self.found.blocks], document.decoded.text, url)
 
     def fold(self) -> int:
-        return hashlib.md5(self.site.encode()).digest()[0] % _FOLDS
+        return fold(self.site)
 
     def importance(self) -> numpy.ndarray:
         """What a block counts: its share of the gold; all that is wrong together at most twice the gold."""
         counted = numpy.minimum(self.counts / max(len(self.gold), 60), 1.0)
-        shares = numpy.array(self.shares)
-        wrong = (counted * (1 - shares)).sum()
+        wrong = (counted * (1 - self.shares)).sum()
         if wrong > 2:
-            counted = numpy.where(shares < 0.5, counted * 2 / wrong, counted)
+            counted = numpy.where(self.shares < 0.5, counted * 2 / wrong, counted)
         return counted + 0.0005
 
 
@@ -93,87 +96,166 @@ def _shares(found: list[list[str]], gold: list[str]) -> list[float]:
     return out
 
 
-def read(articles: Path, folder: Path):
+def read(articles: Path, folder: Path, which: str):
     gold = json.loads((articles / "ground-truth.json").read_text())
     sources = [
-        ("scrapinghub", gold[name].get("url") or "http://page.example/", gold[name].get("articleBody", ""), gzip.decompress((articles / "html" / f"{name}.html.gz").read_bytes()))
+        (name, "scrapinghub", gold[name].get("url") or "http://page.example/", gold[name].get("articleBody", ""), gzip.decompress((articles / "html" / f"{name}.html.gz").read_bytes()))
         for name in sorted(gold)
-        if half(name) == "tune"
+        if which in ("all", half(name))
     ]
-    sources.extend(row[1:] for row in pages_set.truth(folder, "tune", 1))
-    for kind, url, text, body in sources:
+    sources.extend(pages_set.truth(folder, which, 1))
+    for name, kind, url, text, body in sources:
         try:
-            page = Marked(kind, url, text, body)
+            page = Marked(kind, url, text, body, named=name)
         except ValueError:
             continue
         if page.found.blocks:
             yield page
 
 
-def names_of(marked: list[Marked]) -> dict[str, float]:
-    """Weigh the words of classes and ids: the mean log odds of what stands under them, a site at least five times."""
-    total: dict[str, float] = defaultdict(float)
-    sites: dict[str, set[str]] = defaultdict(set)
-    seen: Counter[str] = Counter()
+class _Odds:
+    """The mean log odds of keys over pages, drawn towards nothing where few pages have them."""
+
+    def __init__(self, *, drawn: int, fewest_sites: int) -> None:
+        self._drawn, self._fewest = drawn, fewest_sites
+        self._total: dict[str, float] = defaultdict(float)
+        self._seen: Counter[str] = Counter()
+        self._sites: dict[str, set[str]] = defaultdict(set)
+
+    def add(self, site_name: str, found: dict[str, list[float]], base: float) -> None:
+        """Add what stood under each key of one page: words of content and other words."""
+        for key, (good, bad) in found.items():
+            self._total[key] += max(-_MOST_ODDS, min(_MOST_ODDS, math.log(good / bad) - base))
+            self._seen[key] += 1
+            self._sites[key].add(site_name)
+
+    def weights(self) -> dict[str, float]:
+        weighed = {key: round(self._total[key] / (self._seen[key] + self._drawn), 2) for key in sorted(self._total) if len(self._sites[key]) >= self._fewest}
+        return {key: float(weight) for key, weight in weighed.items() if abs(weight) > _LEAST_WEIGHT}
+
+
+def weights_of(marked: list[Marked]) -> evidence.Weights:
+    """Weigh the words of classes and ids by what stands in the elements, of headings by what stands under them, of short blocks."""
+    names, heads, sayings = _Odds(drawn=3, fewest_sites=5), _Odds(drawn=4, fewest_sites=8), _Odds(drawn=5, fewest_sites=12)
     for page in marked:
-        right = numpy.concatenate([[0], numpy.cumsum(page.counts * page.shares)])
-        every = numpy.concatenate([[0], numpy.cumsum(page.counts)])
-        if not right[-1]:
+        kept = page.counts * page.shares
+        if not kept.sum():
             continue
-        base = 0.3 * math.log((right[-1] + 1) / (every[-1] - right[-1] + 1))
-        inside: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        for part in page.found.parts:
-            kept = right[part.last] - right[part.first]
-            for name in blocks.names(part.named) if part.words and part.named else ():
-                inside[name][0] += kept
-                inside[name][1] += every[part.last] - every[part.first] - kept
-        for name, (good, bad) in inside.items():
-            total[name] += max(-3.0, min(3.0, math.log((good + 1) / (bad + 1)) - base))
-            seen[name] += 1
-            sites[name].add(page.site)
-    weights = {name: round(total[name] / (seen[name] + 3), 2) for name in sorted(total) if len(sites[name]) >= _FEWEST_SITES}
-    return {name: float(weight) for name, weight in weights.items() if abs(weight) > _LEAST_WEIGHT}
+        base = 0.3 * math.log((kept.sum() + 1) / (page.counts.sum() - kept.sum() + 1))
+        names.add(page.site, _named(page, kept), base)
+        heads.add(page.site, _headed(page, kept), base)
+        short = [place for place, count in enumerate(page.counts) if count <= _SHORT]
+        share = page.shares[short].mean() if short else 0.5
+        sayings.add(page.site, _said(page, short), 0.5 * math.log((share + 0.02) / (1.02 - share)))
+    return evidence.Weights(names=names.weights(), sayings=sayings.weights(), headings=heads.weights())
 
 
-def fit(marked: list[Marked], chosen: list[list[int]], rows: list[numpy.ndarray], trees: int) -> lightgbm.Booster:
-    """Learn from the ``chosen`` blocks of each page, whose rows these are."""
-    weight = numpy.concatenate([page.importance()[own] for page, own in zip(marked, chosen, strict=True)])
-    wanted = numpy.concatenate([numpy.array(page.shares)[own] for page, own in zip(marked, chosen, strict=True)])
-    data = lightgbm.Dataset(numpy.concatenate(rows), label=wanted, weight=weight / weight.mean())
-    return lightgbm.train(_SETTINGS, data, num_boost_round=trees)
-
-
-def in_folds(marked: list[Marked], chosen: list[list[int]], rows: list[numpy.ndarray], trees: int) -> list[list[float]]:
-    """Return what trees that never saw a page's site make of its rows."""
-    out: list[list[float]] = [[] for _ in marked]
-    for fold in range(_FOLDS):
-        inner = [place for place, page in enumerate(marked) if page.fold() != fold and chosen[place]]
-        learned = fit([marked[place] for place in inner], [chosen[place] for place in inner], [rows[place] for place in inner], trees)
-        for place, page in enumerate(marked):
-            if page.fold() == fold and chosen[place]:
-                out[place] = [float(chance) for chance in learned.predict(rows[place], num_threads=1)]
+def _named(page: Marked, kept: numpy.ndarray) -> dict[str, list[float]]:
+    right, every = (numpy.concatenate([[0], numpy.cumsum(one)]) for one in (kept, page.counts))
+    out: dict[str, list[float]] = defaultdict(lambda: [1.0, 1.0])
+    for part in page.found.parts:
+        good = right[part.last] - right[part.first]
+        for name in blocks.names(part.named) if part.words and part.named else ():
+            out[name][0] += good
+            out[name][1] += every[part.last] - every[part.first] - good
     return out
 
 
-def first_rows(marked: list[Marked]) -> list[numpy.ndarray]:
-    """Return each page's rows; the weights of names are never learned from the page that they are used on."""
-    rows: list[numpy.ndarray] = [numpy.empty(0)] * len(marked)
-    for fold in range(_FOLDS):
-        names = names_of([page for page in marked if page.fold() != fold])
-        for place, page in enumerate(marked):
-            if page.fold() == fold:
-                rows[place] = numpy.array(evidence.rows(page.found, page.about, names), dtype=numpy.float32)
-    return rows
+def _headed(page: Marked, kept: numpy.ndarray) -> dict[str, list[float]]:
+    out: dict[str, list[float]] = defaultdict(lambda: [1.0, 1.0])
+    keys: list[str] = []
+    for place, block in enumerate(page.found.blocks):
+        if block.part.tag in blocks.HEADINGS:
+            keys = evidence.sayings(block.text.lower())
+        for key in keys:
+            out[key][0] += kept[place]
+            out[key][1] += page.counts[place] - kept[place]
+    return out
 
 
-def hoped(page: Marked, chances: list[float]) -> tuple[float, float]:
-    return judge.best_threshold(chances, [block.words for block in page.found.blocks])
+def _said(page: Marked, short: list[int]) -> dict[str, list[float]]:
+    out: dict[str, list[float]] = defaultdict(lambda: [0.5, 0.5])
+    for place in short:
+        for key in evidence.sayings(page.found.blocks[place].text.lower()):
+            if not key.isdigit():
+                out[key][0] += page.shares[place]
+                out[key][1] += 1 - page.shares[place]
+    return out
 
 
-def score(page: Marked, chances: list[float]) -> float:
-    threshold, _ = hoped(page, chances)
-    kept = Counter(word for own, chance in zip(page.words, chances, strict=True) if chance >= threshold for word in own)
-    return f1(*overlap(kept, Counter(page.gold)))
+Rows = list[tuple[int, list[int], numpy.ndarray]]
+"""Rows to learn from: which page, which of its blocks, and their rows."""
+
+
+def fit(marked: list[Marked], rows: Rows, trees: int) -> lightgbm.Booster:
+    weight = numpy.concatenate([marked[page].importance()[own] for page, own, _ in rows])
+    wanted = numpy.concatenate([marked[page].shares[own] for page, own, _ in rows])
+    data = lightgbm.Dataset(numpy.concatenate([one for _, _, one in rows]), label=wanted, weight=weight / weight.mean())
+    return lightgbm.train(_SETTINGS, data, num_boost_round=trees)
+
+
+def in_folds(marked: list[Marked], rows: Rows, trees: int) -> tuple[list[list[float]], list[lightgbm.Booster]]:
+    """Return what trees that never saw a page's site make of its rows, and the trees of each fold."""
+    out: list[list[float]] = [[] for _ in rows]
+    learned = []
+    for number in range(FOLDS):
+        learned.append(fit(marked, [one for one in rows if marked[one[0]].fold() != number], trees))
+        for place, (page, _, own) in enumerate(rows):
+            if marked[page].fold() == number:
+                out[place] = [float(chance) for chance in learned[-1].predict(own, num_threads=1)]
+    return out, learned
+
+
+def first_rows(marked: list[Marked], weights: list[evidence.Weights]) -> Rows:
+    """Return each page's rows; the weights of words are never learned from the page that they are used on."""
+    out = []
+    for place, page in enumerate(marked):
+        rows = evidence.rows(page.found, page.about, page.url, weights[page.fold()])
+        out.append((place, list(range(len(rows))), numpy.array(rows, dtype=numpy.float32)))
+    return out
+
+
+def second_rows(marked: list[Marked], rows: Rows, chances: list[list[float]], *, asked: bool) -> Rows:
+    out = []
+    for (place, _, own), chance in zip(rows, chances, strict=True):
+        page = marked[place]
+        if asked and page.opinion is None:
+            continue
+        _, hoped = judge.best_threshold(chance, [block.words for block in page.found.blocks])
+        again = context.rows(page.found, own.tolist(), chance, hoped, page.opinion if asked else None)
+        if again:
+            out.append((place, list(again), numpy.array(list(again.values()), dtype=numpy.float32)))
+    return out
+
+
+def merged(chances: list[list[float]], rows: Rows, better: list[list[float]]) -> list[list[float]]:
+    out = [list(one) for one in chances]
+    for (page, own, _), found in zip(rows, better, strict=True):
+        for place, chance in zip(own, found, strict=True):
+            out[page][place] = chance
+    return out
+
+
+def score(page: Marked, chances: list[float]) -> tuple[float, float]:
+    """Return precision and recall of the choice that the judge makes of these chances."""
+    threshold, sureness = judge.best_threshold(chances, [block.words for block in page.found.blocks])
+    keep = judge.choice(page.found, page.about, chances, threshold, sureness).keep
+    if page.kind == "scrapinghub":  # its gold is the article's body, and its measure sequences of four words
+        text = " ".join(word for own, kept, block in zip(page.words, keep, page.found.blocks, strict=True) if kept and block.part.tag != "h1" for word in own)
+        return overlap(shingles(text), shingles(" ".join(page.gold)))
+    return overlap(Counter(word for own, kept in zip(page.words, keep, strict=True) if kept for word in own), Counter(page.gold))
+
+
+def report(marked: list[Marked], columns: dict[str, list[list[float]]]) -> None:
+    print("| type | pages |", " | ".join(columns), "|\n|---|---|" + "---|" * len(columns))
+    scores = {name: [score(page, own) for page, own in zip(marked, chances, strict=True)] for name, chances in columns.items()}
+    kinds = sorted({page.kind for page in marked} - {"scrapinghub"})
+    for kind in (*kinds, "all types"):
+        chosen = [place for place, page in enumerate(marked) if page.kind == kind or (kind == "all types" and page.kind != "scrapinghub")]
+        print(f"| {kind} | {len(chosen)} |", " | ".join(f"{mean(f1(*own[place]) for place in chosen):.4f}" for own in scores.values()), "|")
+    chosen = [place for place, page in enumerate(marked) if page.kind == "scrapinghub"]
+    figures = (f1(mean(own[place][0] for place in chosen), mean(own[place][1] for place in chosen)) for own in scores.values())
+    print(f"| scrapinghub | {len(chosen)} |", " | ".join(f"{figure:.4f}" for figure in figures), "|", flush=True)
 
 
 def _tree(node: dict, names: tuple[str, ...]):
@@ -188,38 +270,39 @@ def _lines(learned: lightgbm.Booster, names: tuple[str, ...]) -> str:
     return "[\n" + ",\n".join(json.dumps(tree, separators=(",", ":")) for tree in trees) + "\n]"
 
 
+def _written(weights: evidence.Weights, first: lightgbm.Booster, again: lightgbm.Booster) -> str:
+    words_of = {name: json.dumps(getattr(weights, name), separators=(",", ":"), ensure_ascii=False) for name in ("names", "sayings", "headings")}
+    trees = {"trees": _lines(first, evidence.NAMES), "again": _lines(again, context.NAMES)}
+    return "{" + ",\n".join(f'"{name}":{value}' for name, value in (words_of | trees).items()) + "}\n"
+
+
+def learn(marked: list[Marked], *, folder: Path | None, write: Path | None) -> None:
+    weights = [weights_of([page for page in marked if page.fold() != number]) for number in range(FOLDS)]
+    rows = first_rows(marked, weights)
+    chances, first = in_folds(marked, rows, _TREES)
+    alone, asked = (second_rows(marked, rows, chances, asked=one) for one in (False, True))
+    second, again = in_folds(marked, alone + asked, _TREES_AGAIN)
+    both = merged(chances, alone, second[: len(alone)])
+    report(marked, {"first trees": chances, "both": both, "and trafilatura": merged(both, asked, second[len(alone) :])})
+    if folder:
+        folder.mkdir(exist_ok=True)
+        for number in range(FOLDS):
+            (folder / f"{number}.json").write_text(_written(weights[number], first[number], again[number]))
+    if write:
+        write.write_text(_written(weights_of(marked), fit(marked, rows, _TREES), fit(marked, alone + asked, _TREES_AGAIN)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--articles", type=Path, required=True)
     parser.add_argument("--pages", type=Path, required=True)
+    parser.add_argument("--half", choices=("tune", "all"), default="all")
     parser.add_argument("--write", type=Path)
+    parser.add_argument("--folds", type=Path)
     options = parser.parse_args()
-    marked = list(read(options.articles, options.pages))
-    every = [list(range(len(page.shares))) for page in marked]
-    print(len(marked), "pages", sum(map(len, every)), "blocks")
-    rows = first_rows(marked)
-    chances = in_folds(marked, every, rows, _TREES)
-    again = [
-        evidence.again(page.found, own.tolist(), first, hoped(page, first)[1])
-        for page, own, first in zip(marked, rows, chances, strict=True)
-    ]
-    chosen = [list(one) for one in again]
-    second = [numpy.array(list(one.values()), dtype=numpy.float32) for one in again]
-    figures: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for page, first, own, better in zip(marked, chances, chosen, in_folds(marked, chosen, second, _TREES_AGAIN), strict=True):
-        final = list(first)
-        for place, chance in zip(own, better, strict=True):
-            final[place] = chance
-        figures[page.kind].append((score(page, first), score(page, final)))
-    print("| type | pages | first trees | both |\n|---|---|---|---|")
-    for kind, found in sorted(figures.items()):
-        print(f"| {kind} | {len(found)} | {mean(one for one, _ in found):.4f} | {mean(both for _, both in found):.4f} |")
-    if options.write:
-        names = json.dumps(names_of(marked), separators=(",", ":"), ensure_ascii=False)
-        trees = _lines(fit(marked, every, rows, _TREES), evidence.NAMES)
-        kept = [place for place, own in enumerate(chosen) if own]
-        learned = fit([marked[place] for place in kept], [chosen[place] for place in kept], [second[place] for place in kept], _TREES_AGAIN)
-        options.write.write_text(f'{{"names":{names},\n"trees":{trees},\n"again":{_lines(learned, evidence.NAMES_AGAIN)}}}\n')
+    marked = list(read(options.articles, options.pages, options.half))
+    print(len(marked), "pages", sum(len(page.shares) for page in marked), "blocks", flush=True)
+    learn(marked, folder=options.folds, write=options.write)
 
 
 if __name__ == "__main__":

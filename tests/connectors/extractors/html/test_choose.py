@@ -1,6 +1,8 @@
 # ruff: noqa: E501 - pages are read by their lines
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from connectors.models import CleaningRules
@@ -153,7 +155,7 @@ def test_a_short_page_with_code_that_calls_itself_an_article_keeps_its_code_and_
     assert found.content == "# Install\n\nThe client is optional.\n\n```\npip install acme\nacme init\n```"
 
 
-def test_of_a_shops_page_a_tenth_is_enough_as_most_of_it_is_about_other_things(extract):
+def test_a_shops_page_is_judged_like_others_and_says_the_products_own_description(extract):
     text = "".join(
         f"<p>Its {part} is made of brass by hand, and gives warm light to a room of twenty square metres for many years.</p>"
         for part in ("foot", "shade", "arm", "cap", "switch")
@@ -162,14 +164,17 @@ def test_of_a_shops_page_a_tenth_is_enough_as_most_of_it_is_about_other_things(e
         f"<div class=tile><a href=/p{n}>Another lamp number {n} of the same maker for less money</a> <b>{n}.00 EUR</b></div>"
         for n in range(60)
     )
-    product = (
-        '<script type="application/ld+json">{"@type": "Product", "name": "Lamp", "offers": {"price": "9"}}</script>'
+    said = "A lamp for those who read at night and do not want to wake anybody who sleeps in the same room."
+    product = json.dumps({"@type": "Product", "name": "Lamp", "description": said, "offers": {"price": "9"}})
+    page = (
+        f'<title>Lamp</title><script type="application/ld+json">{product}</script><h1>Lamp</h1><article>{text}</article>'
+        f"<div class=footer-offers>{offers}</div>"
     )
-    page = f"<title>Lamp</title>{product}<h1>Lamp</h1><article>{text}</article><div class=footer-offers>{offers}</div>"
-    found = extract(page)
-    candidates = {one["strategy"]: one["share"] for one in found.report["candidates"]}
-    assert 0.1 <= candidates["product"] < 0.25
-    assert found.pages[0].metadata["strategy"] == "product"
+    content = extract(page).pages[0].content
+    assert content.startswith(said)
+    assert "Its switch is made of brass" in content
+    assert "Another lamp number" not in content
+    assert extract(page.replace(text, f"<p>{said}</p>{text}")).pages[0].content.count(said) == 1
 
 
 def test_the_header_of_a_manuals_part_keeps_the_heading_in_it(extract):

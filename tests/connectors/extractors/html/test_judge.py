@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from connectors.extractors.html import blocks, evidence, judge
+from connectors.extractors.html import blocks, context, evidence, judge
 from connectors.extractors.html.markdown import Writer
 
+URI = "http://site.example/story"
 SENTENCE = "The committee said on Monday that the bridge would be closed for repairs until the spring, and that buses would run instead."
 TEASERS = "".join(
     f'<div class="card"><a href="/n{n}"><img src="x.png">Another story {n} that nobody asked for</a></div>'
@@ -68,10 +69,10 @@ def test_siblings_that_look_the_same_know_how_many_they_are():
 
 def test_every_row_has_a_number_for_every_name(about):
     _, found = read(ARTICLE)
-    rows = evidence.rows(found, about(article=True), judge.model().names)
+    rows = evidence.rows(found, about(article=True), URI, judge.model().weights)
     assert {len(row) for row in rows} == {len(evidence.NAMES)}
-    again = evidence.again(found, rows, [0.5] * len(rows), 0.5)
-    assert {len(row) for row in again.values()} == {len(evidence.NAMES_AGAIN)}
+    again = context.rows(found, rows, [0.5] * len(rows), 0.5)
+    assert {len(row) for row in again.values()} == {len(context.NAMES)}
 
 
 def walked(row: list[float], trees: list[Any], names: tuple[str, ...]) -> float:
@@ -92,7 +93,7 @@ def test_a_chance_is_what_the_learned_trees_sum_up_to():
     random = Random(5)
     for names, trees, chance in (
         (evidence.NAMES, data["trees"], judge.model().first),
-        (evidence.NAMES_AGAIN, data["again"], judge.model().again),
+        (context.NAMES, data["again"], judge.model().again),
     ):
         for _ in range(50):
             row = [random.choice((0.0, random.random(), 50 * random.random(), -999.0)) for _ in names]
@@ -106,6 +107,26 @@ def test_an_article_keeps_its_text_and_loses_what_stands_beside_it(extract):
     assert "```\ntimetable\n\n  07:10\n```" in page.content
     assert "Another story" not in page.content
     assert "All rights reserved" not in page.content
+
+
+def test_an_article_that_is_not_sure_asks_for_an_opinion_and_one_that_is_does_not(about):
+    asked: list[blocks.Blocks] = []
+
+    def opinion(found: blocks.Blocks) -> list[float]:
+        asked.append(found)
+        return [1.0] * len(found.blocks)
+
+    _, sure = read(ARTICLE)
+    assert judge.verdict(sure, about(article=True), URI, opinion).sureness > 0.9
+    assert asked == []
+    _, unsure = read(f"<div>{TEASERS}</div><p>{SENTENCE}</p><div>{TEASERS}</div>")
+    alone = judge.verdict(unsure, about(article=True), URI)
+    assert alone.sureness < 0.9
+    told = judge.verdict(unsure, about(article=True), URI, opinion)
+    assert asked == [unsure]
+    assert told.sureness != alone.sureness
+    judge.verdict(unsure, about(), URI, opinion)
+    assert len(asked) == 1
 
 
 def test_the_report_says_what_the_judge_dropped_and_how_sure_it_is(extract):
