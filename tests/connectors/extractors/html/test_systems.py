@@ -172,3 +172,8 @@ def test_the_name_of_the_file_above_a_block_of_code_stays(extract):
     page = f"""<meta name="generator" content="Mintlify"><div id="content-area"><div class="mdx-content">{step}<p>Write this file.</p><div class="code-block" language="json">{head}
         <div data-component-part="code-block-root"><pre><code>{{}}</code></pre></div></div></div></div>"""
     assert extract(f"<title>T</title>{page}").pages[0].content == "Write this file.\n\napp.json\n\n```json\n{}\n```"
+
+
+def test_a_part_named_main_content_makes_no_documentation(extract):
+    page = f'<title>T</title>{NAV}<div id="main-content" class="main-content"><h1>T</h1>{TEXT * 3}</div>'
+    assert not extract(page).report["strategy"].startswith("system:")
