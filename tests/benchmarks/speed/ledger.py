@@ -1,25 +1,34 @@
-"""What the ledger costs a page, and whether that grows: a first import and an unchanged night over one SQLite ledger.
+"""What the ledger costs a page, and whether that grows: a first import and an unchanged night over one ledger.
 
     uv run python tests/benchmarks/speed/ledger.py [PAGES...]        # default: 10000 100000; 1000000 takes half an hour
+    uv run python tests/benchmarks/speed/ledger.py --postgresql [PAGES...]       # on a PostgreSQL server of its own
     uv run python tests/benchmarks/speed/ledger.py --frontier [URLS...]          # only found and taken, not recorded
 
 Each page goes the whole way: found, taken, read, recorded, cut into a batch, sent, seen once; then a night of 304s.
 Reported: CPU microseconds a page of the first and of the last tenth (what grows shows there), memory, bytes on disk.
+On PostgreSQL the CPU is that of this process and of the server's process behind its connection; memory is ours alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
 import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from connectors.ledger import open_ledger
 from connectors.models import Draft, Extracted, Found, Page, Resource
 from connectors.web.frontier import Frontier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LINKS, BATCH, AT_ONCE = 20, 50, 48
 TEXT = "All that is recorded of a page, and what it costs. " * 20
@@ -45,25 +54,41 @@ def cleaned(number: int) -> tuple[Resource, Extracted, list[Draft]]:
 
 
 class Tenths:
-    """CPU seconds of this process at each tenth of the way."""
+    """CPU seconds at each tenth of the way."""
 
-    def __init__(self, pages: int) -> None:
-        self.every, self.marks = max(1, pages // 10), [time.process_time()]
+    def __init__(self, pages: int, clock: Callable[[], float] = time.process_time) -> None:
+        self.clock, self.every, self.marks = clock, max(1, pages // 10), [clock()]
 
     def passed(self, done: int) -> None:
         if done // self.every >= len(self.marks):
-            self.marks.append(time.process_time())
+            self.marks.append(self.clock())
 
     def __str__(self) -> str:
         us = [1e6 * (after - before) / self.every for before, after in zip(self.marks, self.marks[1:], strict=False)]
         return f"{us[0]:6.0f} … {us[-1]:6.0f}"
 
 
+async def clock_of(ledger) -> Callable[[], float]:
+    """Return what tells the CPU seconds of this process, and of the server's behind a ledger on PostgreSQL."""
+    if not ledger.url.startswith("postgresql"):
+        return time.process_time
+    backend = await ledger._writer.call(
+        lambda connection: connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+    )
+    stat = Path(f"/proc/{backend}/stat")
+
+    def clock() -> float:
+        fields = stat.read_text().rpartition(")")[2].split()
+        return time.process_time() + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    return clock
+
+
 async def crawl(ledger, pages: int, *, unchanged: bool) -> Tenths:
     run = await ledger.begin(
         source="docs", kind="website", origin=uri(0), destination="d", options={}, purpose="sync", config="c"
     )
-    frontier, tenths, done = Frontier(ledger.frontier(run)), Tenths(pages), 0
+    frontier, tenths, done = Frontier(ledger.frontier(run)), Tenths(pages, await clock_of(ledger)), 0
     await frontier.add([Found(uri=uri(0), by="start")])
 
     async def one(number: int) -> None:
@@ -133,16 +158,45 @@ async def main() -> None:
         for urls in [int(word) for word in sys.argv[2:]] or [10_000, 1_000_000]:
             await frontier_only(urls)
         return
+    postgresql = sys.argv[1:2] == ["--postgresql"]
     print(f"{'pages':>9} {'import: us a page':>22} {'unchanged: us a page':>22} {'peak MB':>8} {'bytes a page':>13}")
-    for pages in [int(word) for word in sys.argv[1:]] or [10_000, 100_000]:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "ledger.sqlite3"
-            async with open_ledger(f"sqlite:///{path}") as ledger:
+    for pages in [int(word) for word in sys.argv[1 + postgresql :]] or [10_000, 100_000]:
+        with new_postgresql() if postgresql else new_sqlite() as (url, size):
+            async with open_ledger(url) as ledger:
                 first = await crawl(ledger, pages, unchanged=False)
                 again = await crawl(ledger, pages, unchanged=True)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            size = sum(file.stat().st_size for file in Path(folder).iterdir()) / pages
-            print(f"{pages:9} {first!s:>22} {again!s:>22} {peak:8.0f} {size:13.0f}", flush=True)
+            print(f"{pages:9} {first!s:>22} {again!s:>22} {peak:8.0f} {size() / pages:13.0f}", flush=True)
+
+
+@contextlib.contextmanager
+def new_sqlite() -> Iterator[tuple[str, Callable[[], int]]]:
+    """Yield the address of a new ledger, and what tells its bytes on disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield (
+            f"sqlite:///{Path(folder) / 'ledger.sqlite3'}",
+            lambda: sum(file.stat().st_size for file in Path(folder).iterdir()),
+        )
+
+
+@contextlib.contextmanager
+def new_postgresql() -> Iterator[tuple[str, Callable[[], int]]]:
+    """The same on a server that lives as long; it waits for the disk as one in earnest does."""
+    import pg8000.native
+
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from databases import cluster
+
+    with cluster("fsync=on", "shared_buffers=128MB") as url:
+        address = urlsplit(url)
+
+        def size() -> int:
+            with pg8000.native.Connection(
+                "ledger", host=address.hostname, port=address.port, database="postgres"
+            ) as base:
+                return base.run("SELECT pg_database_size('postgres')")[0][0]
+
+        yield url, size
 
 
 if __name__ == "__main__":
