@@ -65,7 +65,7 @@ GOLD: dict[str, tuple[str, str]] = {
     "antora": ("article.doc", ".toc, nav.pagination"),
     "jsdoc": ("#main", ""),
     "honkit": (".page-inner section.normal, .page-inner", ""),
-    "hugo": (".td-content, article.book-article, .book-page, article main, article, main", ".book-footer, .book-header, .td-page-meta, .feedback, .td-toc, .pageinfo + nav, .hextra-code-copy-btn-container, .subheading-anchor, .td-heading-self-link"),
+    "hugo": (".td-content, article.book-article, .book-page, article main, article, main", ".book-footer, .book-header, .td-page-meta, .article-meta, .feedback, .td-toc, .pageinfo + nav, .hextra-code-copy-btn-container, .subheading-anchor, .td-heading-self-link"),
     "godoc": ("#page .container, #page", "#nav, #manual-nav, .toggleButton"),
     "typedoc": (".col-content", ".tsd-breadcrumb, .tsd-anchor-icon, aside.tsd-sources > ul"),
     "nextra": ("article main, main", ".nextra-breadcrumb, .subheading-anchor, [class*=pagination], footer"),
@@ -91,6 +91,9 @@ class Gold:
         for selector in filter(None, [NOISE, drop]):
             for node in found.select(selector):
                 node.extract()
+        for node in found.select("br + br"):  # two breaks end a paragraph, so they end the beginning of an item
+            if not node.find_parent("pre") and not str(node.previous_sibling or "").strip(" \n\t").removeprefix("<br/>"):
+                node.insert_before(_PARAGRAPH)
         for node in found.select("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
             if node.get("href", "").startswith("#") and node.get_text(strip=True) in {
                 "",
@@ -176,7 +179,7 @@ class Gold:
             text.append(child if isinstance(child, str) else child.get_text())
             if name == "p":
                 break
-        return squeezed("".join(text))[:60]
+        return squeezed("".join(text).split(_PARAGRAPH)[0])[:60]
 
     @staticmethod
     def _text(root) -> str:
@@ -268,6 +271,7 @@ def pages_of(folder: Path, most: int, which: str) -> list[Path]:
     return files[:most]
 
 
+_PARAGRAPH = "\x1e"
 COLUMNS = ("text", "code", "headings", "links", "items", "cells")
 _SLIP = dict.fromkeys(COLUMNS, 0) | {"text": 0.02}
 
