@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from connectors.ledger.pack import plain, uri_hash
 from connectors.ledger.prepared import Prepared
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from connectors.models import Found, FoundBy, Skipped
 
 _ADD_SQLITE = Prepared(sqlite.insert(visits).on_conflict_do_nothing())
-# One statement for many rows: each would be a way to the server and back.
-_ADD_POSTGRESQL = postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id)
 _TAKE = Prepared(
     select(
         visits.c.id,
@@ -77,7 +76,15 @@ def add(connection: Connection, run: int, found: Mapping[int, Found]) -> int:
     ]
     if connection.dialect.name == "sqlite":
         return _ADD_SQLITE.many(connection, rows)
-    return len(connection.execute(_ADD_POSTGRESQL, rows).all()) if rows else 0
+    return len(connection.execute(_add_on_postgresql(), rows).all()) if rows else 0
+
+
+@cache
+def _add_on_postgresql() -> Any:
+    """Return one statement for many rows: each would be a way to the server and back."""
+    from sqlalchemy.dialects import postgresql  # a twelfth of what `status` costs, and most ledgers are files
+
+    return postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id)
 
 
 def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int]:
