@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _THIN_WORDS = 40
 _LONG_WORDS = 20_000
 _CJK = "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u0e00-\u0e7f]"  # compiled by the first page that has some
-_CJK_BYTES = b"\xe0\xe3\xe4\xe5\xe6\xe7\xe8\xe9\xea\xeb\xec\xed"  # with which those begin in UTF-8
 _RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Python frames cost no C stack
 
 
@@ -92,9 +91,7 @@ def _nothing(document: Document) -> Extracted:
 
 def word_count(text: str) -> int:
     """Return how many words a text has; scripts without word spaces count by character."""
-    raw = text.encode("utf-8", "replace")
-    none = len(raw.translate(None, _CJK_BYTES)) == len(raw)
-    return tidy.word_count(text) + (0 if none else len(re.findall(_CJK, text)))
+    return tidy.word_count(text) + (len(re.findall(_CJK, text)) if tidy.may_be_cjk(text) else 0)
 
 
 def _page(document: Document, resource: Resource, rules: CleaningRules, about: About, choice: Choice) -> Page:

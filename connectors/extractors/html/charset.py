@@ -61,12 +61,17 @@ _XML_DECLARATION = re.compile(rb"""\A\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """A page's text, the codec that read it, who named that codec, and whether other bytes were among it."""
+    """A page's text, the codec that read it, who named that codec, and whether other bytes were among it.
+
+    Attributes:
+        raw: the text in UTF-8, where it came so.
+    """
 
     text: str
     encoding: str
     source: str
     mixed: bool = False
+    raw: bytes = b""
 
 
 def codec(label: str) -> str:
@@ -142,7 +147,8 @@ def decode(data: bytes, transport: str = "") -> Decoded:
             text = data.decode(name)
         except (UnicodeDecodeError, LookupError):
             continue
-        return Decoded(text=text.removeprefix("\ufeff"), encoding=name, source=source, mixed=place > 0)
+        raw = data if name == "utf-8" else b""
+        return Decoded(text=text.removeprefix("\ufeff"), encoding=name, source=source, mixed=place > 0, raw=raw)
     if candidates:
         name, source = candidates[0]
         errors = "persona-stray" if name == "utf-8" else "replace"
@@ -150,6 +156,6 @@ def decode(data: bytes, transport: str = "") -> Decoded:
         undefined = name.startswith("cp125") and text.count("\ufffd") < 5  # noqa: PLR2004 - bytes the code page leaves open
         return Decoded(text=text, encoding=name, source=source, mixed=not undefined)
     try:
-        return Decoded(text=data.decode("utf-8"), encoding="utf-8", source="valid")
+        return Decoded(text=data.decode("utf-8"), encoding="utf-8", source="valid", raw=data)
     except UnicodeDecodeError:
         return Decoded(text=data.decode("cp1252", "replace"), encoding="cp1252", source="fallback")

@@ -111,7 +111,11 @@ def without(document: Document, selectors: tuple[str, ...]) -> Document:
     if parser.root is None or parser.body is None:
         return document
     return replace(
-        document, parser=parser, tree=Tree(parser.root), body=parser.body, decoded=replace(document.decoded, text=text)
+        document,
+        parser=parser,
+        tree=Tree(parser.root),
+        body=parser.body,
+        decoded=replace(document.decoded, text=text, raw=b""),
     )
 
 

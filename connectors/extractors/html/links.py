@@ -85,15 +85,25 @@ def robots(document: Document, header: Iterable[str]) -> tuple[bool, bool]:
 
 def _canonical(document: Document, header: str) -> str:
     # A canonical outside of the head does not count: pages quote and hostile comments inject.
-    node = document.tree.first("head link[rel~=canonical i][href]")
+    node = document.tree.first("head link[rel~=canonical i][href]") if _has_link(document, "canonical") else None
     href = (node.attributes.get("href") or "").strip() if node is not None else ""
     target = normalise(href, document.base) if href else normalise(header) if header else ""
     return "" if target == document.uri else target
 
 
 def _alternate_markdown(document: Document) -> str:
+    if not _has_link(document, "alternate", "text/markdown"):
+        return ""
     node = document.tree.first("link[rel~=alternate i][type='text/markdown' i][href]")
     return normalise((node.attributes.get("href") or "").strip(), document.base) if node is not None else ""
+
+
+def _has_link(document: Document, rel: str, kind: str = "") -> bool:
+    """Say whether a link element may be what is asked for: most pages have none, and a query looks at all elements."""
+    links = [said for tag, said in document.tree.told if tag == "link"]
+    return any(
+        rel in (said.get("rel") or "").lower() and kind in {"", (said.get("type") or "").lower()} for said in links
+    )
 
 
 def directions(document: Document, *, header: Iterable[str], link_canonical: str) -> Directions:

@@ -261,8 +261,7 @@ def without_suffix(title: str, *, site_name: str, host: str, heading: str) -> st
 
 
 def _language(document: Document, meta: Mapping[str, str]) -> str:
-    html = document.tree.first("html")
-    attributes = html.attributes if html is not None else {}
+    attributes = document.tree.root.attributes
     declared = (
         attributes.get("lang"),
         attributes.get("xml:lang"),

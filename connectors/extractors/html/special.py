@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from connectors.extractors.html import code
 from connectors.extractors.html.inline import destination
 from connectors.extractors.html.suspicion import hidden_by_sheet
-from connectors.extractors.html.tree import outermost
+from connectors.extractors.html.tree import outermost, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,6 +76,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     ),
 )
 
+_SELECTORS = tuple(selector for _, selector in KINDS)
 _SIGNS = frozenset(
     {
         "",
@@ -107,9 +108,8 @@ _NAMES = ("note", "tip", "warning", "caution", "important", "danger", "info", "s
 def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
     """Return what each node of note is, by `mem_id`; a selector of ``drop`` that the parser does not know drops nothing."""
     kinds: dict[int, str] = {}
-    for kind, selector in KINDS:
-        for node in tree.css(selector):
-            kinds[node.mem_id] = kind
+    for place, nodes in tree.each(_SELECTORS):
+        kinds.update([(node.mem_id, KINDS[place][0]) for node in nodes])
     for node in tree.css("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
         href = node.attributes.get("href")
         said = (node.text() or "").strip().lower()
@@ -118,11 +118,16 @@ def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
             kinds[node.mem_id] = DROP
     for node in unseen(tree):
         kinds[node.mem_id] = DROP
-    for selector in drop:
-        with contextlib.suppress(Exception):  # the parser has no error class of its own for what it does not know
-            for node in tree.css(selector):
-                kinds[node.mem_id] = DROP
+    for node in _any_of(tree, drop):
+        kinds[node.mem_id] = DROP
     return kinds
+
+
+def _any_of(tree: Tree, selectors: tuple[str, ...]) -> list[LexborNode]:
+    """Return what any of the selectors matches, without those that the parser does not know."""
+    with contextlib.suppress(Exception):  # it has no error class of its own
+        return tree.css(together(selectors)) if selectors else []
+    return [node for selector in selectors for node in _any_of(tree, (selector,))] if len(selectors) > 1 else []
 
 
 def _text_beside(node: LexborNode) -> bool:
@@ -482,15 +487,17 @@ def definitions(writer: Writer, node: LexborNode, flow: Flow) -> None:
     """A definition list: the terms in bold, each with what it means below it."""
     flow.flush()
     entries: list[tuple[str, list[str]]] = []
+    kinds = writer.kinds
     for child in _groups(node):
-        if child.mem_id in dropped(writer.kinds):
+        if kinds.get(child.mem_id) == DROP:
             continue
-        if child.tag == "dt":
+        tag = child.tag
+        if tag == "dt":
             entries.append((writer.bold(child), []))
-        elif child.tag in {"dd", "dl"}:
+        elif tag in {"dd", "dl"}:
             if not entries:
                 entries.append(("", []))
-            entries[-1][1].extend(writer.blocks(child) if child.tag == "dd" else writer.blocks_of(child))
+            entries[-1][1].extend(writer.blocks(child) if tag == "dd" else writer.blocks_of(child))
         else:
             flow.blocks.extend(writer.blocks_of(child))
     simple = all(

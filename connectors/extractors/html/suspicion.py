@@ -55,10 +55,15 @@ _ASKS = re.compile(
 _SHELL_CHARS = 250
 
 
-def speaks_to_machines(text: str) -> str:
-    """Return the first words that read like an instruction to a language model; empty when there are none."""
-    raw = text.encode("utf-8", "replace").lower()  # bytes, because nearly every text ends here
-    if not any(keyword in raw for keyword in _KEYWORDS) and not any(sign in text for sign in _LOWER_TO_ASCII):
+def speaks_to_machines(text: str, raw: bytes = b"") -> str:
+    """Return the first words that read like an instruction to a language model; empty when there are none.
+
+    Args:
+        text: what is read.
+        raw: the same in UTF-8, where the caller has it.
+    """
+    lower = (raw or text.encode("utf-8", "replace")).lower()  # bytes, because nearly every text ends here
+    if not any(keyword in lower for keyword in _KEYWORDS) and not any(sign in text for sign in _LOWER_TO_ASCII):
         return ""
     return " ".join(_instruction(text.lower()).split())[:80]
 
@@ -96,11 +101,13 @@ def _hiding(sheet: str) -> frozenset[str]:
 def flags(document: Document, content: str) -> list[str]:
     """Return what reads like an instruction to a model: left out because nobody sees it, or visible and kept."""
     out = []
-    if found := speaks_to_machines(content):
+    whole = document.decoded
+    raw = whole.raw or whole.text.encode("utf-8", "replace")
+    if found := speaks_to_machines(content, tidy.encoded(content)):
         out.append(f"suspicious-text: it says {found!r}")
-    elif found := speaks_to_machines(document.decoded.text):
+    elif found := speaks_to_machines(whole.text, raw):
         out.append(f"hidden-instructions: text that nobody sees says {found!r}; it was left out")
-    if tidy.may_smuggle(document.decoded.text) and _SMUGGLED.search(document.decoded.text):
+    if tidy.may_smuggle(raw) and _SMUGGLED.search(whole.text):
         out.append("hidden-instructions: invisible characters spell a text; they were left out")
     return out
 

@@ -66,6 +66,11 @@ class Tree:
         possible = _possible(selector, self.names)
         return (self.root if within is None else within).css(possible) if possible else []
 
+    def each(self, selectors: tuple[str, ...]) -> Iterator[tuple[int, list[LexborNode]]]:
+        """Yield for each selector that can match its place, and the nodes that match."""
+        for place, possible in _each_possible(selectors, self.names & _vocabulary(selectors)):
+            yield place, self.root.css(possible)
+
     def first(self, selector: str, within: LexborNode | None = None) -> LexborNode | None:
         """Return the first node that matches."""
         possible = _possible(selector, self.names)
@@ -95,6 +100,30 @@ def _possible(selector: str, names: frozenset[str]) -> str:
     if len(wanted) == 1:
         return selector if vocabulary <= names else ""
     return "" if vocabulary.isdisjoint(names) else _kept(selector, names & vocabulary)
+
+
+@lru_cache(maxsize=256)
+def together(selectors: tuple[str, ...]) -> str:
+    """Return selectors as one list.
+
+    Raises:
+        ValueError: one of them would change the next, such as one whose bracket is not closed.
+    """
+    whole = ", ".join(selectors)
+    if _alternatives(whole) != [one for selector in selectors for one in _alternatives(selector)]:
+        raise ValueError(whole)
+    return whole
+
+
+@lru_cache(maxsize=64)
+def _vocabulary(selectors: tuple[str, ...]) -> frozenset[str]:
+    return frozenset().union(*(needs(selector)[1] for selector in selectors))
+
+
+@lru_cache(maxsize=1024)  # the pages of a site have much the same names
+def _each_possible(selectors: tuple[str, ...], present: frozenset[str]) -> list[tuple[int, str]]:
+    possible = ((place, _possible(selector, present)) for place, selector in enumerate(selectors))
+    return [(place, selector) for place, selector in possible if selector]
 
 
 @lru_cache(maxsize=4096)

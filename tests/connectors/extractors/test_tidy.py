@@ -81,6 +81,23 @@ def test_blocks_come_apart_and_together_again(blocks):
     assert tidy.split_blocks("\n\n".join(blocks)) == blocks
 
 
+def by_lines(content: str) -> list[str]:
+    blocks: list[list[str]] = [[]]
+    fence = False
+    for line in content.split("\n"):
+        if not fence and not line.strip():
+            blocks.append([])
+            continue
+        blocks[-1].append(line)
+        fence ^= line.startswith("```")
+    return ["\n".join(lines) for lines in blocks if lines]
+
+
+@given(st.lists(st.sampled_from(["", "", " ", "\t\xa0", "a", "b c", "  d", "```"]), max_size=12))
+def test_lines_of_white_space_part_blocks_and_an_open_fence_keeps_them(lines):
+    assert tidy.split_blocks("\n".join(lines)) == by_lines("\n".join(lines))
+
+
 @given(st.text())
 def test_any_text_can_be_sent(text):
     draft = tidy.draft(page(text), RULES)

@@ -5,7 +5,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from connectors.extractors.html.rules import SYSTEMS
 from connectors.extractors.html.special import KINDS
-from connectors.extractors.html.tree import Tree, needs, outermost
+from connectors.extractors.html.tree import Tree, needs, outermost, together
 
 PAGE = """<html id=XF lang=en><head><meta name=generator content=x><link rel="next Prev" href=/n></head>
 <body class="Home single-post" data-Role=x><div class="a note"><p style="color: red">One <a href=#x>two</a></p></div>
@@ -55,3 +55,15 @@ def test_the_outermost_nodes_are_given_once_each_even_where_two_alternatives_mat
     tree = Tree(LexborHTMLParser("<p class=a id=b><b class=a></b></p><i class=a></i>").root)
     assert [node.tag for node in outermost(tree.css(".a, #b"))] == ["p", "i"]
     assert [node.tag for node in outermost(tree.css(".a"), tree.css("p"))] == ["p", "i"]
+
+
+def test_many_selectors_are_answered_at_once_each_by_its_place():
+    tree = Tree(LexborHTMLParser(PAGE).root)
+    found = {place: [node.tag for node in nodes] for place, nodes in tree.each(("li", ".absent", "div.note, p"))}
+    assert found == {0: ["li", "li"], 2: [node.tag for node in tree.css("div.note, p")]}
+
+
+def test_selectors_are_put_together_unless_one_would_swallow_the_next():
+    assert together((".a", "p, q")) == ".a, p, q"
+    with pytest.raises(ValueError, match="swallow"):
+        together(("a[title='swallow", ".b"))
