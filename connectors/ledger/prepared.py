@@ -10,6 +10,7 @@ from collections import namedtuple
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import or_
 from sqlalchemy.sql import Select
@@ -29,16 +30,43 @@ class _Form:
     values: Callable[[Mapping[str, Any]], Sequence[Any]]
 
 
+class _OnServer:
+    """A form on PostgreSQL: its server parses it once a connection.
+
+    The driver's cursors read the statement letter by letter and ask the server three times for each answer.
+    """
+
+    def __init__(self, form: _Form) -> None:
+        parts = form.text.replace("%%", "%").split("%s")
+        self._names = [f"p{number}" for number in range(len(parts) - 1)]
+        self._text = "".join(f"{part}:{name}" for part, name in zip(parts, self._names, strict=False)) + parts[-1]
+        self._values = form.values
+        self._parsed: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> tuple[Sequence[Any], list[str], int]:
+        """Return rows, the names of their columns, and how many rows of the table were met."""
+        driver: Any = connection.connection.dbapi_connection
+        parsed = self._parsed.get(driver)
+        if parsed is None:
+            parsed = self._parsed[driver] = driver.prepare(self._text)
+        rows = parsed.run(**dict(zip(self._names, self._values(given), strict=True)))
+        return rows, [column["name"] for column in parsed.row_desc or ()], parsed._context.row_count  # noqa: SLF001
+
+
 class Prepared:
     """One statement; called with the same names each time or with others, it has a form for each set of them."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement: Any = statement
         self._forms: dict[tuple[str, ...], _Form] = {}
+        self._on_server: dict[tuple[str, ...], _OnServer] = {}
         self._make: Callable[[Iterable[Any]], Any] | None = None
 
     def all(self, connection: Connection, given: Mapping[str, Any]) -> list[Any]:
         """Return the rows, whose columns are attributes."""
+        if connection.dialect.name == "postgresql":
+            rows, names, _ = self._asked(connection, given)
+            return list(map(self._row(names), rows)) if rows else []
         cursor = self._executed(connection, given)
         rows = cursor.fetchall()
         cursor.close()
@@ -46,6 +74,8 @@ class Prepared:
 
     def first(self, connection: Connection, given: Mapping[str, Any]) -> Any:
         """Return the only row that matters; None when there is none."""
+        if connection.dialect.name == "postgresql":
+            return next(iter(self.all(connection, given)), None)
         cursor = self._executed(connection, given)
         row = cursor.fetchone()
         make = self._row(cursor) if row is not None else None
@@ -54,6 +84,8 @@ class Prepared:
 
     def run(self, connection: Connection, given: Mapping[str, Any]) -> int:
         """Carry out a statement that returns nothing; how many rows of the table it met."""
+        if connection.dialect.name == "postgresql":
+            return self._asked(connection, given)[2]
         cursor = self._executed(connection, given)
         met = int(cursor.rowcount)
         cursor.close()
@@ -68,6 +100,8 @@ class Prepared:
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """Carry out a statement for each of some rows that have the same names; how many rows of the table it met."""
+        if connection.dialect.name == "postgresql":
+            return sum(self.run(connection, row) for row in rows)
         if not rows:
             return 0
         form = self._form(connection, rows[0])
@@ -83,9 +117,16 @@ class Prepared:
         cursor.execute(form.text, form.values(given))
         return cursor
 
-    def _row(self, cursor: Any) -> Callable[[Iterable[Any]], Any]:
+    def _asked(self, connection: Connection, given: Mapping[str, Any]) -> tuple[Sequence[Any], list[str], int]:
+        key = tuple(given)
+        if key not in self._on_server:
+            self._on_server[key] = _OnServer(self._form(connection, given))
+        return self._on_server[key].run(connection, given)
+
+    def _row(self, told: Any) -> Callable[[Iterable[Any]], Any]:
+        """Return what makes a row; ``told`` is a list of names, or a cursor that knows them now."""
         if self._make is None:
-            names = [column[0] for column in cursor.description]  # known only now
+            names = told if isinstance(told, list) else [column[0] for column in told.description]
             row: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024
             self._make = row._make
         return self._make
