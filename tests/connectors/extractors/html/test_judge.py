@@ -75,6 +75,28 @@ def test_every_row_has_a_number_for_every_name(about):
     assert {len(row) for row in again.values()} == {len(context.NAMES)}
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("plain words of a text", 0),
+        ("© acme", 1),
+        ("sign in", 2),
+        ("log in to reddit", 2),
+        ("twitter", 3),
+        ("advertisement", 4),
+        ("you might also like", 5),
+        ("3 comments", 6),
+        ("now $ 5", 7),
+        ("5 eur", 7),
+        ("posted by anna", 8),
+        ("spring of 2019", 9),
+        ("٣ days ago", 9),
+    ],
+)
+def test_what_a_short_text_says_is_known_by_the_first_phrase_in_it(text, number):
+    assert evidence.phrase(text) == number
+
+
 def walked(row: list[float], trees: list[Any], names: tuple[str, ...]) -> float:
     total = 0.0
     for number, tree in enumerate(trees):
