@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 PATIENCE_S = 90.0
 STOP_WITHIN_S = 8.0
 KNOCK_S = 10
+START_S = 0.3
 
 
 class Prefect:
@@ -47,10 +48,10 @@ class Prefect:
         self.problem = ""
         self.where = ""
 
-    def begin(self) -> None:
-        """Start what takes long: it comes up beside a run that has begun."""
-        if self._ready is None:
-            self._ready = asyncio.create_task(self._prepare(), name="prefect")
+    async def begin(self) -> None:
+        """Start what takes longest, before all else: it comes up beside the run. A slow server is not waited for."""
+        self._ready = asyncio.create_task(self._prepare(), name="prefect")
+        await asyncio.wait({self._ready}, timeout=START_S)
 
     async def _prepare(self) -> str:
         """Return why there is no Prefect; empty when there is."""

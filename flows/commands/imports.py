@@ -71,6 +71,7 @@ async def _import_all(
     prefect = Prefect(state.folder().absolute(), debug=frame.debug)
     summaries = []
     try:
+        await prefect.begin()
         for source in sources:
             summaries.append(await run_one(frame, source, prefect, persona=persona, state=state))
             if summaries[-1]["state"] == "stopped":
@@ -109,7 +110,6 @@ async def run_one(
             f"Importing {console.safe(run.name)} into {console.safe(run.where)}" + (" (resumed)" if run.resumed else "")
         )
         run.start()
-        prefect.begin()
         conductor = Conductor(run)
         flow, shown = flow_of(source, run, purpose)
         summary = await conduct(conductor, prefect, flow=flow, parameters=shown, say=say)

@@ -90,6 +90,7 @@ async def _sync_all(
     prefect = Prefect(state.folder().absolute(), debug=frame.debug)
     summaries: list[dict[str, Any]] = []
     try:
+        await prefect.begin()
         for source in sources:
             try:
                 summary = await run_one(frame, source, prefect, persona=persona, state=state, purpose="sync")
