@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +48,10 @@ def expected(connection: Connection, run: Run, *, states: Collection[str], after
         Holding(
             version_id=row.id,
             page_id=row.page_id,
-            state=row.state,
+            state=sys.intern(row.state),  # a string for all, not one for each
             key=bytes(row.normal_hash),
             uri=row.canonical or row.uri,
-            boot=row.delivered_boot or "",
+            boot=sys.intern(row.delivered_boot or ""),
             tick=row.delivered_tick or 0,
             items=tuple(known.get(row.id, ())),
         )

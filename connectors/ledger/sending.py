@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connectors.ledger.writer import Writer
 
 T = TypeVar("T")
-_CHUNK = 2000
+_CHUNK = 800
 _UPDATES = 100
 
 

@@ -50,7 +50,7 @@ class Reading:
     """
 
     wanted: Collection[bytes]
-    copies: dict[bytes, list[str]] = field(default_factory=lambda: defaultdict(list))
+    copies: dict[bytes, list[str]] = field(default_factory=dict)
     loose: dict[str, list[Loose]] = field(default_factory=lambda: defaultdict(list))
     items: int = 0
 
@@ -60,7 +60,11 @@ class Reading:
         text = normal(item.content)
         key = key_of(text)
         if key in self.wanted:
-            self.copies[key].append(item.id)
+            known = self.copies.get(key)
+            if known is None:
+                self.copies[key] = [item.id]  # nearly always the only one; a list that grows would keep room
+            else:
+                known.append(item.id)
             return
         first = item.content.lstrip().partition("\n")[0].strip()
         source = first.removeprefix(_SOURCE) if first.startswith(_SOURCE) else ""
@@ -68,7 +72,8 @@ class Reading:
         self.loose[head].append(Loose(item.id, key, len(text), head, source))
 
     def close(self) -> None:
-        """Put copies in the order in which they stay."""
+        """Put copies in the order in which they stay, and look for nothing more."""
+        self.wanted = ()
         for ids in self.copies.values():
             ids.sort(key=id_order)
         for items in self.loose.values():

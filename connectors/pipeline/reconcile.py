@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from connectors.ledger import faults
 from connectors.pipeline.matching import Reading, id_order, in_pieces
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Awaitable, Callable
 
     from connectors.ledger import Ledger, Run
@@ -109,7 +109,7 @@ class Reconciler:
                 self._next.pop(run.id, None)  # whoever asks from now on needs a later reading
                 holdings = [holding async for holding in self._ledger.sending.expected(run, LOOKED_FOR)]
                 ghosts = await self._ledger.sending.ghosts(run)
-                reading = await self._read({holding.key for holding in holdings} | ghosts)
+                reading = await self._read(ghosts.union(holding.key for holding in holdings))
                 texts, claimed = await self._ledger.sending.claimed_elsewhere(run)
                 comparison = _Comparison(
                     self._ledger, reading, holdings=holdings, ghosts=ghosts, texts=texts, claimed=claimed
@@ -161,9 +161,12 @@ class _Comparison:
         """Match whole texts, then pieces, then ``Source:`` lines; then judge what is left."""
         for key, ids in self._reading.copies.items():
             self._reserved[key] -= sum(item in self._taken for item in ids)
-        by_key: dict[bytes, list[Holding]] = defaultdict(list)
+        by_key: dict[bytes, list[Holding]] = {}
         for holding in self._holdings:
-            by_key[holding.key].append(holding)
+            if holding.key in by_key:
+                by_key[holding.key].append(holding)
+            else:
+                by_key[holding.key] = [holding]
         for key, holdings in by_key.items():
             self._whole(key, holdings)
         for key in self._ghosts - by_key.keys():
