@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from loopback import Reply, Site
+import pytest
+from loopback import Reply
 
-from connectors.models import Found, Resource
+from connectors.models import Found, Resource, Skipped
 from connectors.web.crawl import Crawl, Rules
-from connectors.web.fetcher import Fetcher
 from connectors.web.frontier import Frontier, MemoryStore
 from connectors.web.sites import Sites
 
@@ -109,24 +109,42 @@ async def test_a_slow_page_does_not_keep_what_was_added_meanwhile_waiting(site, 
     assert met == ["/fast", "/next", "/slow"]
 
 
+class Nowhere:
+    url = "http://nowhere.test"
+
+
+class Silent:
+    """A client whose requests are never answered, and which has no socket that somebody would have to close."""
+
+    concurrency = 2
+    agent = "x"
+
+    async def fetch(self, uri, **_):
+        return Skipped(uri=uri, rule="http-404", status=404)
+
+    async def fetch_once(self, uri, ask):
+        await asyncio.Event().wait()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its loop is closed: that is the point
 def test_a_crawl_that_was_dropped_in_the_middle_begins_nothing_when_it_is_thrown_away():
     async def begin():
-        site = await Site().start()
-        fetcher = Fetcher(user_agent="x/1", allowed=(site.url,), concurrency=2)
-        crawl = await crawl_of(site, lambda _: fetcher, MemoryStore(), *[f"/{number}" for number in range(90)])
-        items = crawl.items()
-        await anext(items)
-        return items
+        crawl = await crawl_of(Nowhere, lambda _: Silent(), MemoryStore(), *[f"/{n}" for n in range(90)])
+        first = asyncio.ensure_future(anext(crawl.items()))
+        await asyncio.sleep(0.05)
+        assert len(crawl._working) == 1, "it fetches"
+        return crawl, first
 
     loop = asyncio.new_event_loop()
-    items = loop.run_until_complete(begin())
+    kept = loop.run_until_complete(begin())
     for task in asyncio.all_tasks(loop):
         task._log_destroy_pending = False
+    del task
     loop.close()
 
     async def look():
-        nonlocal items
-        items = None
+        nonlocal kept
+        kept = None
         gc.collect()
         return [repr(task.get_coro()) for task in asyncio.all_tasks()]
 
