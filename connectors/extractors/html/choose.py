@@ -33,6 +33,7 @@ _LEAST_SHARE = 0.25
 _BESIDE = 0.35
 _REQUEST_CHARS = 600
 _FEW_WORDS = 100  # what was learned was learned from whole pages
+_MOST_BLOCKS = 20_000  # each costs a tenth of a millisecond
 _SURE_ENOUGH = 0.6
 _SURE_OF_MANUAL = 0.8
 _TECHNICAL = "pre, code, kbd, samp, tt"
@@ -214,7 +215,7 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> tuple[Ch
     from connectors.extractors.html import blocks, judge  # sites whose system is known need none of it
 
     found = blocks.read(document.body, kinds)
-    if found.parts[0].words < _FEW_WORDS:
+    if found.parts[0].words < _FEW_WORDS or len(found.blocks) > _MOST_BLOCKS:
         return None
     verdict = judge.verdict(found, about, document.uri, partial(_opinion, document))
     if verdict.sureness < _SURE_ENOUGH or True not in verdict.keep:

@@ -22,6 +22,7 @@ _SAME = {"python3": "python", "pycon3": "pycon", "ipython3": "python", "shell-se
 _BARE = re.compile(
     r"^(?:hljs\s+|prettyprint\s+|sourceCode\s+)([A-Za-z0-9+#]+)|^(rust|sh|bash|python|json|yaml|java|c|cpp|go|sql)(?:\s|$)"
 )
+_TICKS = re.compile("`+")
 _BLOCK = frozenset({"div", "p", "li", "tr", "figure", "ol", "ul", "table", "tbody"})
 _DROP = frozenset({"button", "script", "style", "svg", "template"})
 
@@ -95,7 +96,6 @@ def text_of(pre: LexborNode, skip: Container[int]) -> str:
 
 def fence(text: str, lang: str) -> str:
     """Return the fenced block."""
-    ticks = "```"
-    while ticks in text:
-        ticks += "`"
+    longest = max(map(len, _TICKS.findall(text)), default=0) if "```" in text else 0
+    ticks = "`" * max(longest + 1, 3)
     return f"{ticks}{lang}\n{text}\n{ticks}"

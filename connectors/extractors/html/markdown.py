@@ -69,12 +69,14 @@ class Writer:
         kinds: by `mem_id` what a node is beyond its tag (`special.KINDS`); `special.DROP` leaves it out.
         resolve: makes a link's target absolute; empty when it is no target.
         tab_names: the handles of tabs by their own id and by the panel's that they open; gathered by the first panel.
+        tab_places: by `mem_id` of an element that holds tabs, each panel in it and its handle, where there are as many.
     """
 
     def __init__(self, *, kinds: dict[int, str], resolve: Callable[[str], str]) -> None:
         self.kinds = kinds
         self.resolve = resolve
         self.tab_names: dict[str, LexborNode] | None = None
+        self.tab_places: dict[int, dict[int, LexborNode]] = {}
         self._style = 0
         self._link = ""
         self._depth = 0

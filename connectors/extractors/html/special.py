@@ -274,11 +274,13 @@ def task(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     return True
 
 
-def tab_list(_writer: Writer, node: LexborNode, _flow: Flow) -> bool:
+def tab_list(writer: Writer, node: LexborNode, _flow: Flow) -> bool:
     """The handles of tabs: left out where they name the panels that they open, which then bear their names."""
     if node.css_first(_PANEL):  # an accordion: the panels stand among their handles
         return False
-    return node.css_first("[role=tab][aria-controls], [role=tab][id]") is not None
+    return node.css_first("[role=tab][aria-controls], [role=tab][id]") is not None or bool(
+        _places(writer, node, _PANEL)
+    )
 
 
 def tab_panel(writer: Writer, node: LexborNode, flow: Flow) -> bool:
@@ -294,6 +296,7 @@ def tab_panel(writer: Writer, node: LexborNode, flow: Flow) -> bool:
 
 
 _PANEL = "[role=tabpanel]"
+_HANDLE = "[role=tab]"
 
 
 def _is_written(tab: LexborNode) -> bool:
@@ -315,20 +318,28 @@ def _tab_of(writer: Writer, panel: LexborNode) -> LexborNode | None:
                     writer.tab_names.setdefault(f"{key} {name}", tab)
     attributes = panel.attributes
     named = writer.tab_names.get(f"id {attributes.get('aria-labelledby')}")
-    return named or writer.tab_names.get(f"aria-controls {attributes.get('id')}") or _tab_by_place(panel)
+    return named or writer.tab_names.get(f"aria-controls {attributes.get('id')}") or _tab_by_place(writer, panel)
 
 
-def _tab_by_place(panel: LexborNode) -> LexborNode | None:
+def _tab_by_place(writer: Writer, panel: LexborNode) -> LexborNode | None:
     """Return the handle of a panel that names none: the first handle beside the panels is the first panel's."""
-    above = panel.parent
-    while above is not None and above.tag:
-        panels = outermost(above.css(_PANEL))
-        handles = outermost(above.css("[role=tab]"), panels)
-        if handles:
-            place = next((number for number, one in enumerate(panels) if one.mem_id == panel.mem_id), len(panels))
-            return handles[place] if len(handles) == len(panels) > place else None
+    return _places(writer, panel, _HANDLE).get(panel.mem_id)
+
+
+def _places(writer: Writer, node: LexborNode, wanted: str) -> dict[int, LexborNode]:
+    """Return the panels and their handles in the nearest element around ``node`` that holds what is ``wanted``."""
+    above = node.parent
+    while above is not None and above.tag and not above.css_first(wanted):
         above = above.parent
-    return None
+    if above is None or not above.tag:
+        return {}
+    places = writer.tab_places.get(above.mem_id)
+    if places is None:
+        panels = outermost(above.css(_PANEL))
+        handles = outermost(above.css(_HANDLE), panels)
+        pairs = zip(panels, handles, strict=True) if len(handles) == len(panels) else ()
+        places = writer.tab_places[above.mem_id] = {panel.mem_id: handle for panel, handle in pairs}
+    return places
 
 
 def _outermost_of(node: LexborNode) -> LexborNode:

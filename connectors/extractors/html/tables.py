@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from connectors.extractors.html.markdown import Writer
 
 _MAX_SPAN = 200
+_MAX_COLUMNS = 1000  # what spans beyond that stands once: such tables would fill the memory
+_MAX_REPEATED = 50_000  # letters
 _BLOCKS_OF_LAYOUT = "h1, h2, h3, h4, article, section, iframe, form"
 
 
@@ -95,11 +97,11 @@ def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
             _take(row, below)
             text = _cell_text(cell, writer)
             attributes = cell.attributes
-            down = _span(attributes.get("rowspan"))
-            wide = _span(attributes.get("colspan"))
+            down = min(_span(attributes.get("rowspan")), 1 + _MAX_REPEATED // (len(text) + 1))
+            wide = min(_span(attributes.get("colspan")), max(_MAX_COLUMNS - len(row), 1))
             for place in range(wide):
                 shown = text if place == 0 or (cell.tag == "th" and len(cells) > 1) else ""
-                if down > 1:
+                if down > 1 and len(row) < _MAX_COLUMNS:
                     below[len(row)] = (down - 1, shown)
                 row.append(shown)
         _take(row, below)

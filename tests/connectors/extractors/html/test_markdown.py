@@ -319,3 +319,8 @@ def test_panels_that_name_no_handle_go_by_their_place_and_are_all_kept(markdown)
 
 def test_buttons_over_a_block_of_code_make_no_empty_line_in_it(markdown):
     assert markdown("<pre><div><button>Copy</button></div><code>x = 1</code></pre>") == "```\nx = 1\n```"
+
+
+def test_handles_without_names_are_left_out_where_the_panels_bear_them(markdown):
+    one = '<div role="tablist"><b role="tab">npm</b></div><div role="tabpanel"><p>one</p></div>'
+    assert markdown(f"<div>{one}</div>") == "**npm**\n\none"

@@ -125,3 +125,17 @@ def test_an_instruction_is_found_whatever_it_begins_with(attack):
 def test_thin_pages_and_mixed_encodings_are_flagged(extract):
     flags = extract(b"<meta charset=utf-8><p>caf\xe9").pages[0].flags
     assert [flag.split(":")[0] for flag in flags] == ["thin", "no-title", "mixed-encoding"]
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "<table>" + ("<tr>" + "<td rowspan=9999 colspan=9999>x" * 20) * 100 + "</table>",
+        "<pre>" + "`" * 200_000 + "</pre>",
+        "<div role=tablist><b role=tab>t</b></div><div role=tabpanel>x</div>" * 500,
+    ],
+    ids=["spans", "ticks", "tabs"],
+)
+def test_what_would_grow_with_the_square_of_a_page_does_not(extract, attack):
+    page = extract(f"<title>T</title><main><p>Text.</p>{attack}</main>").pages[0]
+    assert len(page.content) < 1_500_000
