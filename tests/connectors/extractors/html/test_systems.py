@@ -47,6 +47,9 @@ PAGES = {
         <footer class="page-meta">chrome</footer><nav class="page-nav">chrome</nav></main></div>""",
     "antora": f"""<meta name="generator" content="Antora 3"><div class="nav-container">{NAV}</div><main class="article"><div class="toolbar">chrome</div>
         <article class="doc"><h1 class="page">T</h1>{TEXT}<nav class="pagination">chrome</nav></article></main>""",
+    "typedoc": f"""<meta name="generator" content="typedoc 0.28"><div class="container-main"><div class="col-content"><div class="tsd-page-title"><ul class="tsd-breadcrumb"><li>chrome</li></ul>
+        <h1>T</h1></div><section class="tsd-panel tsd-comment">{TEXT.replace("Next step</h2>", 'Next step<a href="#n" aria-label="Permalink" class="tsd-anchor-icon"></a></h2>')}</section>
+        <aside class="tsd-sources"><ul><li>Defined in chrome.ts:1</li></ul></aside></div><div class="col-sidebar">{NAV}</div></div>""",
     "hugo-docs": f"""<div class="td-main"><aside class="td-sidebar">{NAV}</aside><main><div class="td-content"><h1>T</h1><header class="article-meta">chrome</header>{TEXT}
         <div class="td-page-meta">chrome</div></div></main></div>""",
     "mediawiki": f"""<meta name="generator" content="MediaWiki 1.43"><body class="mediawiki"><h1 id="firstHeading">T</h1><div id="mw-content-text"><div class="mw-parser-output">
@@ -177,3 +180,28 @@ def test_the_name_of_the_file_above_a_block_of_code_stays(extract):
 def test_a_part_named_main_content_makes_no_documentation(extract):
     page = f'<title>T</title>{NAV}<div id="main-content" class="main-content"><h1>T</h1>{TEXT * 3}</div>'
     assert not extract(page).report["strategy"].startswith("system:")
+
+
+def test_a_list_of_posts_in_the_book_theme_is_what_stands_below_its_bar(extract):
+    posts = "".join(
+        f'<article class="markdown book-post"><h2><a href="/p{n}">Post {n}</a></h2><p>What it says.</p></article>'
+        for n in range(3)
+    )
+    page = f"""<main class="container flex"><aside class="book-menu">{NAV}</aside><div class="book-page"><header class="book-header"><label><h3>chrome</h3></label></header>{posts}
+        <footer class="book-footer">chrome</footer></div></main><link rel="stylesheet" href="/book.min.css">"""
+    page = extract(f"<title>T</title>{page}").pages[0]
+    assert page.metadata["strategy"] == "system:hugo-docs"
+    assert page.content.startswith("## [Post 0](http://site.example/p0)")
+    assert "chrome" not in page.content
+
+
+def test_what_another_member_says_stays_in_an_entry_and_the_line_of_its_source_goes(extract):
+    entry = '<h3>width</h3><aside class="tsd-sources"><p>Inherited from <a href="Base.html">Base</a></p><ul><li>Defined in chrome.ts:1</li></ul></aside>'
+    page = (
+        f'<meta name="generator" content="typedoc"><div class="col-content"><h1>T</h1><p>One sentence.</p>{entry}</div>'
+    )
+    assert (
+        extract(page)
+        .pages[0]
+        .content.endswith("### width\n\nInherited from [Base](http://site.example/docs/Base.html)")
+    )
