@@ -166,8 +166,10 @@ def without_tls(folder: Path, api_url: str) -> dict[str, str]:
 
     end = "-----END CERTIFICATE-----\n"
     one = folder / "certificate.pem"
+    new = one.with_suffix(f".{os.getpid()}")  # another command may read the old one now
     with suppress(OSError, UnicodeDecodeError):
-        one.write_text(Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end, encoding="utf-8")
+        new.write_text(Path(certifi.where()).read_text(encoding="utf-8").partition(end)[0] + end, encoding="utf-8")
+        new.replace(one)
         return {"SSL_CERT_FILE": str(one)}
     return {}
 
