@@ -27,6 +27,8 @@ _KEEP_EMPTY_HEADING = 0.6  # it stands right above what is kept, be that another
 _BETWEEN = 0.1
 _STRICTER = 0.06  # what is doubtful beside an article is seldom part of it
 _STRICTEST = 0.8
+_ALL_LINKS = 0.9
+_MOST_AFTER = 0.34  # of a listing that calls itself an article links are most
 _SURE_OF_ARTICLE = 0.9
 _WORTH_TELLING = 3  # words
 _MOST_HEARD = 100
@@ -137,6 +139,8 @@ def choice(found: Blocks, about: About, chances: list[float], threshold: float, 
         threshold = max(threshold, min(threshold + _STRICTER, _STRICTEST))
     keep = [one >= threshold for one in chances]
     _whole_tables(found, chances, keep, threshold)
+    if about.article:
+        _ended(found, keep)
     _mended(found, chances, keep, article=about.article)
     if not about.article:
         _titled(found, keep, about.title)
@@ -237,6 +241,24 @@ def home(found: Blocks, keep: list[bool]) -> Part:
         if inner.up is part and inner.first <= first and inner.last >= last:
             part = inner
     return part
+
+
+def _ended(found: Blocks, keep: list[bool]) -> None:
+    """An article ends with text: cards of links after it go, with their headings, unless they are much of the page."""
+    last = len(keep)
+    words = 0
+    for place in range(len(keep) - 1, -1, -1):
+        block = found.blocks[place]
+        if not keep[place]:
+            continue
+        if block.part.tag not in HEADINGS:
+            if block.part.tag == "li" or block.linked < _ALL_LINKS * block.words:
+                break
+            words += block.words
+        last = place
+    every = sum(block.words for block, kept in zip(found.blocks, keep, strict=True) if kept)
+    if words and words <= _MOST_AFTER * every:
+        keep[last:] = [False] * (len(keep) - last)
 
 
 def _whole_tables(found: Blocks, chances: list[float], keep: list[bool], threshold: float) -> None:

@@ -6,8 +6,9 @@ Needs lightgbm, numpy and rapidfuzz, in an environment of its own: the program i
 the figures of five folds over whole sites: no page is judged by trees, or by weights of words, that saw a page of its site.
 ``--folds`` keeps what each fold learned, for `pages.py --folds` and `articles.py --folds`, which measure the whole program so.
 
-The second trees see what the first, in other folds, made of a block and of those around it; for articles they are learned
-twice, without and with what trafilatura took for content. The same data, code and lightgbm give the same bytes.
+The second trees see what the first, in other folds, made of a block and of those around it (so what a fold's second trees
+see of other pages was made by first trees that learned from that fold's pages too); for articles they are learned twice,
+without and with what trafilatura took for content. The same data, code and lightgbm give the same bytes.
 """
 
 from __future__ import annotations

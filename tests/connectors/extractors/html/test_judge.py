@@ -151,6 +151,22 @@ def test_an_article_that_is_not_sure_asks_for_an_opinion_and_one_that_is_does_no
     assert len(asked) == 1
 
 
+def ended(page: str, about) -> list[str]:
+    _, found = read(page)
+    kept = judge.choice(found, about, [0.9] * len(found.blocks), 0.5, 0.9).keep
+    return [block.text for block, one in zip(found.blocks, kept, strict=True) if one]
+
+
+def test_cards_of_links_after_an_articles_text_go_and_a_list_of_sources_or_a_listing_stays(about):
+    text = "".join(f"<p>{n}. {SENTENCE}</p>" for n in range(4))
+    cards = "<h3>More</h3><div><a href=/1>Another story</a></div><div><a href=/2>One more story</a></div>"
+    sources = "<h3>More</h3><ul><li><a href=/1>Another story</a><li><a href=/2>One more story</a></ul>"
+    assert len(ended(text + cards, about(article=True))) == 4
+    assert len(ended(text + sources, about(article=True))) == 7
+    assert len(ended(text + cards, about())) == 7
+    assert len(ended(f"<p>Stories of the year</p>{cards}", about(article=True))) == 4
+
+
 def test_the_report_says_what_the_judge_dropped_and_how_sure_it_is(extract):
     report = extract(ARTICLE).report
     assert any("sidebar" in name for name in report["dropped"])
