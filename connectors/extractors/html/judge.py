@@ -29,7 +29,11 @@ _STRICTER = 0.06  # what is doubtful beside an article is seldom part of it
 _STRICTEST = 0.8
 _ALL_LINKS = 0.9
 _MOST_AFTER = 0.34  # of a listing that calls itself an article links are most
-_SURE_OF_ARTICLE = 0.9
+_SURE_OF_ARTICLE = 0.95
+_HEARD_OF_KEPT = 0.2  # of what the trees keep; another extractor that finds less of it reads another page
+_AGREED = 0.5
+_SEEN_BY_BOTH = (0.3, 0.9)  # what is hardly doubtful to either
+_CERTAIN_WITHOUT = 0.95
 _WORTH_TELLING = 3  # words
 _MOST_HEARD = 100
 _SPOKEN = re.compile(r"[^\W\d_]{2,}")
@@ -127,17 +131,37 @@ def verdict(found: Blocks, about: About, uri: str, opinion: Opinion | None = Non
 
     second = again(None)
     threshold, sureness = best_threshold(second, words)
-    if about.article and opinion is not None and sureness < _SURE_OF_ARTICLE and (held := opinion(found)):
+    held = opinion(found) if about.article and opinion is not None and sureness < _SURE_OF_ARTICLE else None
+    if held:
         second = again(held)
         threshold, sureness = best_threshold(second, words)
-    return choice(found, about, second, threshold, sureness)
+    return choice(found, about, second, threshold, sureness, held=held)
 
 
-def choice(found: Blocks, about: About, chances: list[float], threshold: float, sureness: float) -> Verdict:
-    """Return which blocks to keep, given their chances: tables whole, headings with what stands under them."""
+def choice(
+    found: Blocks,
+    about: About,
+    chances: list[float],
+    threshold: float,
+    sureness: float,
+    *,
+    held: list[float] | None = None,
+) -> Verdict:
+    """Return which blocks to keep, given their chances: tables whole, headings with what stands under them.
+
+    Args:
+        found: the page's blocks.
+        about: what the page says about itself.
+        chances: how likely each block is content.
+        threshold: the least chance that is worth keeping.
+        sureness: the F1 to be expected of that.
+        held: how much of each block another extractor takes for an article's text; None where it was not asked.
+    """
     if about.article:
         threshold = max(threshold, min(threshold + _STRICTER, _STRICTEST))
     keep = [one >= threshold for one in chances]
+    if held:
+        keep = _agreed(found, chances, keep, held)
     _whole_tables(found, chances, keep, threshold)
     if about.article:
         _ended(found, keep)
@@ -145,6 +169,19 @@ def choice(found: Blocks, about: About, chances: list[float], threshold: float, 
     if not about.article:
         _titled(found, keep, about.title)
     return Verdict(keep=keep, sureness=sureness)
+
+
+def _agreed(found: Blocks, chances: list[float], keep: list[bool], held: list[float]) -> list[bool]:
+    """Return what both the trees and another extractor take for an article's text, and what either is certain of."""
+    kept = [(block.words, share) for block, kept, share in zip(found.blocks, keep, held, strict=True) if kept]
+    if sum(words * share for words, share in kept) < _HEARD_OF_KEPT * sum(words for words, _ in kept):
+        return keep
+    least, most = _SEEN_BY_BOTH
+    return [
+        (one and (share >= _AGREED or chance >= _CERTAIN_WITHOUT or block.part.tag == "pre"))
+        or (share >= most and chance >= least)
+        for block, chance, one, share in zip(found.blocks, chances, keep, held, strict=True)
+    ]
 
 
 def best_threshold(chances: list[float], words: list[int]) -> tuple[float, float]:

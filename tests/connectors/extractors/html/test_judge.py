@@ -151,6 +151,24 @@ def test_an_article_that_is_not_sure_asks_for_an_opinion_and_one_that_is_does_no
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("chances", "held", "kept"),
+    [
+        ([0.8, 0.8, 0.8, 0.8], [1.0, 1.0, 1.0, 0.2], [0, 1, 2]),  # the other says no
+        ([0.8, 0.8, 0.8, 0.97], [1.0, 1.0, 1.0, 0.0], [0, 1, 2, 3]),  # the trees are certain
+        ([0.8, 0.8, 0.8, 0.35], [1.0, 1.0, 1.0, 1.0], [0, 1, 2, 3]),  # the other is certain
+        ([0.8, 0.8, 0.8, 0.1], [1.0, 1.0, 1.0, 1.0], [0, 1, 2]),
+        ([0.8, 0.8, 0.8, 0.8], [0.5, 0.0, 0.0, 0.0], [0, 1, 2, 3]),  # the other found next to nothing
+    ],
+)
+def test_of_an_article_stays_what_trees_and_the_other_take_or_what_one_of_them_is_certain_of(
+    about, chances, held, kept
+):
+    _, found = read(f"<p>{SENTENCE}</p>" * 4)
+    verdict = judge.choice(found, about(article=True), chances, 0.5, 0.8, held=held)
+    assert [place for place, one in enumerate(verdict.keep) if one] == kept
+
+
 def ended(page: str, about) -> list[str]:
     _, found = read(page)
     kept = judge.choice(found, about, [0.9] * len(found.blocks), 0.5, 0.9).keep
