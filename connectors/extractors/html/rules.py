@@ -410,7 +410,7 @@ SYSTEMS: tuple[System, ...] = (
     ),
     System(
         name="just-the-docs",
-        detect=".main-content-wrap .main-content",
+        detect=".main-content-wrap > #main-content.main-content",
         container=("#main-content", ".main-content", "main"),
         drop=(".breadcrumb-nav", ".anchor-heading", "footer", ".toc"),
     ),
