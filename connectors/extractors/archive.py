@@ -8,7 +8,7 @@ import zlib
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from connectors.extractors.paper import UnreadableError
+from connectors.extractors.unreadable import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from connectors.extractors.archive import Archive, parse_xml
-from connectors.extractors.paper import Properties, Text, UnreadableError, extracted
+from connectors.extractors.paper import Properties, Text, extracted
+from connectors.extractors.unreadable import UnreadableError
 from connectors.media_types import EPUB, HTML
 from connectors.models import CleaningRules
 

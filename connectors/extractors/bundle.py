@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from connectors.extractors.archive import Archive
-from connectors.extractors.paper import UnreadableError
+from connectors.extractors.unreadable import UnreadableError
 from connectors.media_types import BY_SUFFIX, suffix_of
 from connectors.models import Extracted, Hints
 

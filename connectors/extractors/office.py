@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import docx, odf, pptx
 from connectors.extractors.archive import check_office
-from connectors.extractors.paper import DIFFERENCE, Properties, Text, UnreadableError, extracted, words
+from connectors.extractors.paper import DIFFERENCE, Properties, Text, extracted, words
+from connectors.extractors.unreadable import UnreadableError
 from connectors.media_types import DOCX, HTML, ODP, ODT, OLE, PPTX, RTF
 from connectors.models import CleaningRules
 

@@ -47,15 +47,6 @@ class Properties(TypedDict):
     description: str
 
 
-class UnreadableError(Exception):
-    """A document that gives no page: the rule it is counted under, and a sentence."""
-
-    def __init__(self, problem: str, detail: str) -> None:
-        super().__init__(detail)
-        self.problem = problem
-        self.detail = detail
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """A document's text as Markdown, and what its properties say; dates are ISO 8601."""

@@ -9,7 +9,8 @@ from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import markdown, rst
-from connectors.extractors.paper import Text, UnreadableError, extracted
+from connectors.extractors.paper import Text, extracted
+from connectors.extractors.unreadable import UnreadableError
 from connectors.media_types import CSV, MARKDOWN, RST, TSV
 
 if TYPE_CHECKING:

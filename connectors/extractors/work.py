@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.extractors import sniff, tidy
+from connectors.extractors.unreadable import UnreadableError
 from connectors.media_types import (
     CSV,
     DOCX,
@@ -86,11 +87,7 @@ def _extract(resource: Resource, rules: CleaningRules, depth: int = 0) -> Extrac
     kind = sniff.media_type(resource.media_type, uri=resource.uri, body=body)
     try:
         return _by_kind(kind, resource, rules, depth)
-    except Exception as error:
-        from connectors.extractors.paper import UnreadableError  # what pages of a website never need
-
-        if not isinstance(error, UnreadableError):
-            raise
+    except UnreadableError as error:
         return Extracted(problem=error.problem, detail=_one_line(error.detail))
 
 
