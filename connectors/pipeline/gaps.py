@@ -151,11 +151,9 @@ def _print(gap: ContentGap) -> str:
 
 
 async def _sightings(state: StateSettings, destination: str) -> Sequence[gaps.Sighting]:
-    from connectors.ledger import open_ledger
-
     if state.ledger is None and not (state.folder() / "ledger.sqlite3").exists():
         return ()
-    async with open_ledger(state.ledger_url()) as ledger:
+    async with parts.open_ledger(state) as ledger:
         return [
             gaps.Sighting(uri=met.uri, title=met.title, outcome=met.outcome, rule=met.rule, source=met.source)
             for met in await ledger.met(destination)
