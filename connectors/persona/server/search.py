@@ -41,7 +41,20 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class _Place:
+    """A section, and the page it stands on."""
+
+    item: str
+    page_id: int
+    title: str
+    source: str
+    language: str
+    heading: str
+    passage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit(_Place):
     """A section that was found.
 
     Attributes:
@@ -49,28 +62,14 @@ class Hit:
         covered: the share of the question's meaning that stands in the section, its title or its heading; 0 to 1.
     """
 
-    item: str
-    page_id: int
-    title: str
-    source: str
-    language: str
-    heading: str
-    passage: str
     score: float
     covered: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Section:
-    """A section as search looks at it: its text as it is and folded, what it is called, who has it."""
+class _Section(_Place):
+    """A section as search looks at it: its text folded, what it is called, who has it."""
 
-    item: str
-    page_id: int
-    title: str
-    source: str
-    language: str
-    heading: str
-    passage: str
     said: str
     names: str
     own: str
