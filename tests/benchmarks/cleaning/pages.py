@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[3])]
 
 import systems
-from measures import f1, half, mean, median, overlap, take_apart, words
+from measures import IMAGE, f1, half, mean, median, overlap, take_apart, words
 
 
 def truth(folder: Path, which: str, every: int):
@@ -30,7 +30,8 @@ def truth(folder: Path, which: str, every: int):
         yield path.stem, "collection" if kind == "category" else kind, data.get("url") or "http://page.example/", gold.get("main_content") or "", body
 
 
-def word_f1(markdown: str, gold: str) -> float:
+def word_f1(markdown: str, gold: str, *, alts: bool = True) -> float:
+    markdown = markdown if alts else IMAGE.sub("", markdown)
     return f1(*overlap(Counter(words(take_apart(markdown).text)), Counter(words(gold))))
 
 
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("tune", "report", "all"), default="report")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="keep trafilatura's answers in this file")
+    parser.add_argument("--no-alts", action="store_true", help="count no alt texts of pictures: the gold has none")
     parser.add_argument("--misses", type=int, default=0)
     parser.add_argument("--folds", type=Path, help="judge by what `train.py --folds` learned without a page's site")
     options = parser.parse_args()
@@ -54,7 +56,7 @@ def main() -> None:
         if name not in cache:
             cache[name] = systems.theirs(body, url)
         their, their_ms = cache[name]
-        one, two = word_f1(markdown, gold), word_f1(their, gold)
+        one, two = (word_f1(text, gold, alts=not options.no_alts) for text in (markdown, their))
         rows[kind].append((one, two, ms, their_ms))
         strategies[strategy].append((one, two))
         misses.append((one - two, name, kind, strategy, round(one, 3), round(two, 3), url[:90]))
