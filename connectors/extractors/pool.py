@@ -225,8 +225,7 @@ class _Child(asyncio.Protocol):
         assert self._transport is not None
         job.tries += 1
         self.jobs.append(job)
-        self._transport.write(job.head)
-        self._transport.write(job.body)
+        self._transport.writelines((job.head, job.body))
         if len(self.jobs) == 1:
             self._set_clock(self._allowed_s())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from connectors.enrich import findings, topics
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_HEADING = re.compile(r"^#{2,3} +(.+?) *#*$", re.MULTILINE)
-_FENCED = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+# Each begins with the break before its line: a pattern that begins with a letter is looked for faster than one that
+# begins with a place.
+_HEADING = re.compile(r"\n#{2,3} +(.+?) *#*$", re.MULTILINE)
+_FENCED = re.compile(r"\n(```|~~~).*?\n\1", re.DOTALL)
 _MARKUP = re.compile(r"\[([^\]]*)\]\([^)]*\)|[`*_\\]")
 HEADINGS_A_PAGE = 12
 FINDINGS_A_CALL = 100
@@ -28,7 +31,8 @@ SAMPLE = 2000
 def facts(row: PageRow) -> PageFacts:
     """Reduce a page to what topics and findings need."""
     meta = row.metadata
-    headings = _HEADING.findall(_FENCED.sub("", row.content))[:HEADINGS_A_PAGE]
+    found = _HEADING.finditer(_FENCED.sub("\n", f"\n{row.content}"))
+    headings = [heading[1] for heading in islice(found, HEADINGS_A_PAGE)]
     return PageFacts(
         uri=row.uri,
         title=row.title,

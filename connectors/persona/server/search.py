@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from connectors.persona.server.languages import language, language_of
 from connectors.persona.server.store import item_name
@@ -84,6 +83,17 @@ class Shelf:
         self._lists: dict[str, float] = {}
         self._weights: dict[str, float] = {}
         self._count: int | None = None
+        self._found: dict[tuple[str, ...], tuple[int, list[Hit]]] = {}
+
+    def found(self, words: tuple[str, ...], limit: int) -> list[Hit] | None:
+        """Return the first hits of a question about these words; None when so many were not looked for."""
+        looked_for, hits = self._found.get(words, (0, []))
+        return hits[:limit] if limit <= looked_for else None
+
+    def keep(self, words: tuple[str, ...], limit: int, hits: list[Hit]) -> None:
+        """Keep what was found: many a question made of a topic is about the topic's own words."""
+        if len(self._found) < KEPT_ITEMS:
+            self._found[words] = limit, hits
 
     def section(self, db: sqlite3.Connection, item_id: int, starts: int, ends: int, heading: str) -> _Section:
         """Return a section of an item."""
@@ -141,9 +151,16 @@ def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: She
     """Return the best section of each page that speaks about the question, best page first."""
     shelf = shelf or Shelf()
     found = terms(db, question, shelf=shelf)
-    if not found:
-        return []
-    asked = [(term.weight, stem(term.word), folded(term.word)) for term in found]
+    asked = tuple(term.word for term in found)
+    hits = shelf.found(asked, limit)
+    if hits is None:
+        hits = _looked_up(db, found, limit=limit, shelf=shelf) if found else []
+        shelf.keep(asked, limit, hits)
+    return hits
+
+
+def _looked_up(db: sqlite3.Connection, found: Sequence[Term], *, limit: int, shelf: Shelf) -> list[Hit]:
+    asked = _Asked.of(found)
     best: dict[int, Hit] = {}
     enough = 0.0  # what a section must be worth to be among the first
     for item_id, starts, ends, heading, score in _candidates(db, found):
@@ -154,7 +171,7 @@ def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: She
         if known is None or hit.score > known.score:
             best[hit.page_id] = hit
             if len(best) >= limit:
-                enough = heapq.nlargest(limit, (other.score for other in best.values()))[-1]
+                enough = sorted([other.score for other in best.values()], reverse=True)[limit - 1]
     return sorted(best.values(), key=lambda hit: (-hit.score, hit.page_id))[:limit]
 
 
@@ -189,31 +206,49 @@ def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[tuple[int
     ).fetchall()
 
 
-def _judged(
-    asked: Sequence[tuple[float, str, str]], section: _Section, score: float, shelf: Shelf, *, enough: float
-) -> Hit | None:
+class _Asked(NamedTuple):
+    """What is looked for in each section: per term its weight, its stem and its folded form."""
+
+    weights: Sequence[float]
+    starts: Sequence[str]
+    names: Sequence[str]
+    total: float
+
+    @classmethod
+    def of(cls, found: Sequence[Term]) -> _Asked:
+        weights = [term.weight for term in found]
+        return cls(weights, [stem(term.word) for term in found], [folded(term.word) for term in found], sum(weights))
+
+    def share(self, which: Sequence[bool]) -> float:
+        """Return the share of the terms' weight that some of them have."""
+        if True not in which:
+            return 0.0
+        return sum(compress(self.weights, which)) / self.total if self.total else 0.0
+
+
+def _judged(asked: _Asked, section: _Section, score: float, shelf: Shelf, *, enough: float) -> Hit | None:
     """Say what a section is worth to somebody who asks; None when it cannot be worth ``enough``.
 
     Args:
-        asked: weight, stem and folded form of each term.
         score: what the index says.
     """
-    weights = [weight for weight, _, _ in asked]
-    own = _share(weights, [_stands(start, section.own) for _, start, _ in asked])
-    begins = 1.0 + BEGINS * own if section.passage.startswith("#") else 1.0
-    named = [_stands(start, section.names) for _, start, _ in asked]
-    worth = (1.0 + NAMED * _share(weights, named)) * begins
+    starts = asked.starts
+    begins = 1.0
+    if section.passage.startswith("#"):
+        begins += BEGINS * asked.share([_stands(start, section.own) for start in starts])
+    named = [_stands(start, section.names) for start in starts]
+    worth = (1.0 + NAMED * asked.share(named)) * begins
     if score * (0.5 + 1.0) * worth * (1.0 + DEFINES) < enough:  # were it to say and define everything
         return None
-    covered = _share(
-        weights, [here or _stands(start, section.said) for here, (_, start, _) in zip(named, asked, strict=True)]
-    )
+    said = section.said
+    covered = asked.share([here or _stands(start, said) for here, start in zip(named, starts, strict=True)])
+    if score * (0.5 + covered) * worth * (1.0 + DEFINES) < enough:
+        return None
     worth *= 1.0 - LISTS * shelf.lists(section)
     if score * (0.5 + covered) * worth * (1.0 + DEFINES) < enough:
         return None
-    said = section.said
-    defined = [name in said and _definition(name).search(said) is not None for _, _, name in asked]
-    worth *= 1.0 + DEFINES * _share(weights, defined)
+    defined = [name in said and _definition(name).search(said) is not None for name in asked.names]
+    worth *= 1.0 + DEFINES * asked.share(defined)
     return Hit(
         item=section.item,
         page_id=section.page_id,
@@ -237,27 +272,18 @@ def _enumerates(said: str) -> float:
 def coverage(found: Sequence[Term], text: str) -> float:
     """Return the share of the terms' weight that stands in a text; 0 to 1."""
     said = folded(text)
-    return _share([term.weight for term in found], [_stands(stem(term.word), said) for term in found])
-
-
-def _share(weights: Sequence[float], which: Sequence[bool]) -> float:
-    """Return the share of the terms' weight that some of them have."""
-    if True not in which:
-        return 0.0
-    total = sum(weights)
-    return sum(compress(weights, which)) / total if total else 0.0
+    asked = _Asked.of(found)
+    return asked.share([_stands(start, said) for start in asked.starts])
 
 
 def _stands(start: str, said: str) -> bool:
     """Say whether a word of a text begins so; in scripts without spaces, whether it stands anywhere."""
-    if start not in said:
-        return False
-    return not start.isascii() or _beginning(start).search(said) is not None
-
-
-@lru_cache(1024)
-def _beginning(start: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![^\W_]){re.escape(start)}")
+    at = said.find(start)
+    if at < 0 or not start.isascii():
+        return at >= 0
+    while at > 0 and said[at - 1].isalnum():
+        at = said.find(start, at + 1)
+    return at >= 0
 
 
 @lru_cache(1024)

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 SECTION_CHARS = 2400
 _SOURCE = re.compile(r"Source: (\S+)[ \t]*(?:\r?\n|$)")
-# The lines of Markdown that matter here: headings, and fences, in which nothing is a heading.
+# The lines of Markdown that matter here: headings, and fences, in which nothing is a heading. Each with the break
+# before it: a pattern that begins with a letter is looked for four times as fast as one that begins with a place.
 _LINE = re.compile(
-    r"^(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
+    r"\n(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
 )
 _MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]*)\]\([^)]*\)|`+|\*{1,3}(?=\S)|(?<=\S)\*{1,3}|\\(?=[_*<>\[\]`])")
 _TARGET = re.compile(r"\]\((?:https?:|mailto:|#|/)[^)\s]*\)", re.IGNORECASE)
@@ -67,7 +68,7 @@ def sections(content: str) -> list[Section]:
 
 def _headings(content: str) -> Iterator[tuple[int, tuple[int, str]]]:
     fence = ""
-    for line in _LINE.finditer(content):
+    for line in _LINE.finditer("\n" + content):  # so that where the break before a line was is where the line is
         mark = line["fence"]
         if mark and not fence:
             fence = mark
@@ -110,7 +111,9 @@ def folded(text: str) -> str:
     """Return text in lower case without accents, as words are compared."""
     if text.isascii():
         return text.lower()
-    return _COMBINING.sub("", unicodedata.normalize("NFKD", text.lower()))
+    text = unicodedata.normalize("NFKD", text.lower())
+    raw = text.encode("utf-8", "surrogatepass")  # in which the marks are found faster: they begin with these two bytes
+    return _COMBINING.sub("", text) if b"\xcc" in raw or b"\xcd" in raw else text
 
 
 def words(text: str) -> list[str]:
