@@ -56,6 +56,11 @@ class AwayServer(Server):
                 elif not self.is_away() and not self._server:
                     await self._listen()
 
+    async def is_back(self):
+        """Wait until it listens again."""
+        while not self._server:
+            await asyncio.sleep(0.002)
+
     def is_away(self):
         return self.away[0] <= self.clock.now < self.away[1]
 

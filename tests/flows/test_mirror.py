@@ -29,7 +29,7 @@ async def told(there):
 
 async def test_a_mirror_tells_the_story_that_the_conductor_tells(small_run):
     conductor, there, here = await mirrored(small_run(failing_batches=(2,)))
-    seen = await asyncio.wait_for(told(there), 5)
+    seen = await asyncio.wait_for(told(there), 60)
     assert list(seen) == [step.name for step in conductor.steps]
     assert seen == {step.name: await step.told() for step in conductor.steps}
     assert seen["deliver batch 2 (50 pages)"] == (False, "50 pages: failed after 1 call. the API answered 500")
@@ -43,12 +43,12 @@ async def test_a_mirror_tells_the_story_that_the_conductor_tells(small_run):
 async def test_who_listens_late_hears_everything(small_run):
     conductor, there, here = await mirrored(small_run())
     await here
-    assert list(await asyncio.wait_for(told(there), 5)) == [step.name for step in conductor.steps]
+    assert list(await asyncio.wait_for(told(there), 60)) == [step.name for step in conductor.steps]
 
 
 async def test_the_run_waits_for_no_mirror(small_run):
     conductor, _, here = await mirrored(small_run())
-    await asyncio.wait_for(here, 5)
+    await asyncio.wait_for(here, 60)
     assert conductor.run.told[-1] == "close"
 
 
@@ -66,7 +66,7 @@ async def test_a_run_that_is_cut_off_leaves_no_step_open(small_run):
         await asyncio.sleep(0.01)
     conductor.start().cancel()
     there.hear({"broken": mirror.NO_WORD})
-    seen = await asyncio.wait_for(following, 5)
+    seen = await asyncio.wait_for(following, 60)
     assert seen["crawl example.org"] == (False, mirror.NO_WORD)
     with pytest.raises(RuntimeError, match="without a word"):
         await there.start()

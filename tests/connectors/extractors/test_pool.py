@@ -89,7 +89,7 @@ def lives(pid):
         return False
 
 
-def ends(pid, within_s=10):
+def ends(pid, within_s=60):
     until = time.monotonic() + within_s
     while lives(pid) and time.monotonic() < until:
         time.sleep(0.02)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from connectors.errors import FatalError, UsageError
-from connectors.ledger import lease, open_ledger
+from connectors.ledger import lease, open_ledger, schema
 from connectors.models import Skipped
 
 NOW = 1_000_000_000
+
+
+def last_sign_of_life(connection):
+    return connection.execute(select(schema.sources.c.lease_tick)).scalar_one()
 
 
 def holder(**more):
@@ -81,10 +87,11 @@ async def test_who_lost_the_source_can_write_no_more(ledger_url, begin):
 
 
 async def test_a_beat_keeps_the_lease(ledger_url, begin):
-    import asyncio
-
-    async with open_ledger(ledger_url, beat_s=0.05) as first, open_ledger(ledger_url, stale_s=0.8) as second:
+    async with open_ledger(ledger_url, beat_s=0.05) as first, open_ledger(ledger_url) as second:
         await begin(first)
-        await asyncio.sleep(1.2)
+        began = await second._read(last_sign_of_life)
+        async with asyncio.timeout(60):
+            while await second._read(last_sign_of_life) < began + 200:
+                await asyncio.sleep(0.02)
         with pytest.raises(UsageError):
             await begin(second)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -49,7 +48,7 @@ async def test_after_ten_minutes_the_run_gives_up_and_retry_brings_everything(cr
     assert await crawl.delivery.gave_up()
     await crawl.ledger.release(crawl.run)
     crawl.clock.now = crawl.server.away[1]
-    await asyncio.sleep(0.05)
+    await crawl.server.is_back()
     await crawl.begin("retry")
     for head in await crawl.delivery.due(crawl.run):
         await crawl.delivery.deliver(crawl.run, head.id)
@@ -64,7 +63,7 @@ async def test_after_ten_minutes_the_run_gives_up_and_retry_brings_everything(cr
 async def test_a_run_that_outlives_the_outage_takes_up_what_it_gave_up(crawl):
     await crawl.crawl(away_at=60)
     crawl.clock.now = crawl.server.away[1]
-    await asyncio.sleep(0.05)
+    await crawl.server.is_back()
     coverage = await crawl.delivery.verify(crawl.run)
     assert (coverage.due, coverage.verified) == (PAGES, PAGES)
     assert crawl.everything_is_there_once()

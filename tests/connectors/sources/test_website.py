@@ -355,7 +355,8 @@ async def test_a_crawl_delay_is_kept_unless_the_operator_says_otherwise(site):
     await crawl(site.url + "/")
     assert monotonic() - began >= 0.6
     site.asked.clear()
-    assert len(await asyncio.wait_for(crawl(site.url + "/", delay=0.0), 5)) == 4
+    site.routes["/robots.txt"] = Reply("User-agent: *\nCrawl-delay: 30", media_type="text/plain")
+    assert len(await asyncio.wait_for(crawl(site.url + "/", delay=0.0), 30)) == 4
 
 
 async def test_nofollow_in_the_head_leads_nowhere_and_noindex_is_passed_on(site):
@@ -464,7 +465,7 @@ async def test_closing_the_reader_ends_all_fetches_at_once(site):
         await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await asyncio.wait_for(items.aclose(), 3)
+    await asyncio.wait_for(items.aclose(), 30)
     await fetcher.aclose()
     left = [task for task in asyncio.all_tasks() if "Crawl." in repr(task.get_coro())]
     assert left == []

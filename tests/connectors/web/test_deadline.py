@@ -23,14 +23,29 @@ async def test_what_takes_too_long_is_a_timeout_and_its_task_goes_on():
 
 
 async def test_each_of_many_has_its_own_time():
-    deadline = Deadline(0.2)
+    """The second and the fourth end when the first is late already, and long before their own time is over."""
+    deadline = Deadline(0.6)
+    late = asyncio.Event()
 
-    async def later(after, seconds):
+    async def for_ever():
+        try:
+            with deadline:
+                await asyncio.sleep(30)
+        finally:
+            late.set()
+
+    async def until_then(after):
         await asyncio.sleep(after)
-        return await within(deadline, seconds)
+        with deadline:
+            await late.wait()
+        return "in time"
 
-    waits = [(0, 30), (0.1, 0.15), (0.15, 30), (0.15, 0), (0.3, 30)]
-    ended = await asyncio.gather(*(later(*wait) for wait in waits), return_exceptions=True)
+    async def later(after):
+        await asyncio.sleep(after)
+        return await within(deadline, 30)
+
+    waits = [for_ever(), until_then(0.5), later(0.1), until_then(0.55), later(0.65)]
+    ended = await asyncio.gather(*waits, return_exceptions=True)
     assert [type(one) for one in ended] == [TimeoutError, str, TimeoutError, str, TimeoutError]
 
 

@@ -120,7 +120,7 @@ async def test_a_connection_that_breaks_in_the_answer_is_no_connect_error(site):
 
 async def test_a_silence_is_a_read_timeout(site):
     site.routes["/slow"] = Reply("x", delay_s=30)
-    async with open_client([site.url], timeout_s=0.1) as client:
+    async with open_client([site.url], timeout_s=0.5) as client:
         with pytest.raises(httpx.ReadTimeout):
             await client.get(f"{site.url}/slow")
 
@@ -250,11 +250,11 @@ async def test_who_takes_a_body_slowly_is_not_told_that_the_server_is_silent(sit
             yield b"x" * 65536
 
     site.routes["/large"] = Reply(chunks=pieces)
-    answer = await door.send("GET", place_of(site.url), "/large", {}, timeout={"read": 0.1})
+    answer = await door.send("GET", place_of(site.url), "/large", {}, timeout={"read": 0.5})
     size = 0
     async for chunk in answer.chunks():
         if not size:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(1.2)
         size += len(chunk)
     assert size == 30 * 65536
     await answer.aclose()

@@ -150,7 +150,11 @@ def test_every_answer_carries_the_safe_headers(open_server):
     ],
 )
 def test_bytes_that_are_no_request_never_give_a_5xx(open_server, raw):
-    with socket.create_connection((open_server.base_url.host, open_server.base_url.port), timeout=5) as line:
+    answer = b""
+    with (
+        socket.create_connection((open_server.base_url.host, open_server.base_url.port), timeout=60) as line,
+        contextlib.suppress(ConnectionError),  # it hangs up while we still talk
+    ):
         line.sendall(raw)
         line.shutdown(socket.SHUT_WR)
         answer = line.recv(65_536)
