@@ -24,19 +24,30 @@ _KEYWORDS = (
     b"jailbreak",
 )
 _LOWER_TO_ASCII = "\u212a\u0130"  # Kelvin, and I with a dot: letters that are k and i in lower case
-_INSTRUCTION = re.compile(
-    r"(?:ignore|disregard|forget|override)\s+(?:all\s+|any\s+|the\s+|your\s+)*(?:previous|prior|above|earlier|preceding|other|system)\s+"
+_OF_OTHERS = (
+    r"\s+(?:all\s+|any\s+|the\s+|your\s+)*(?:previous|prior|above|earlier|preceding|other|system)\s+"
     r"(?:instructions?|prompts?|rules|messages|context)"
-    r"|(?:reveal|print|repeat|show)\s+(?:me\s+)?(?:your|the)\s+(?:system\s+)?(?:prompt|instructions)"
-    r"|you\s+are\s+now\s+(?:a|an|in|the)\b|(?:new|updated)\s+(?:system\s+)?instructions\s*:"
-    r"|(?:when|if)\s+(?:you\s+are\s+)?(?:an?\s+)?(?:ai|llm|language\s+model|assistant)s?\b[^.]{0,60}\b(?:must|should|always|say|tell|respond|answer)"
-    r"|(?:ai|llm)\s+(?:assistants?|agents?|models?)\s*[:,]\s*(?:please\s+)?(?:ignore|say|respond|tell|recommend|answer)"
 )
-_BEGINNINGS = (
-    "ignore", "disregard", "forget", "override", "reveal", "print", "repeat", "show", "you", "new", "updated", "when",
-    "if", "ai", "llm",
-)  # fmt: skip
-"""What `_INSTRUCTION` begins with: plain words are found several times as fast."""
+_OF_YOURS = r"\s+(?:me\s+)?(?:your|the)\s+(?:system\s+)?(?:prompt|instructions)"
+_TO_YOU = (
+    r"\s+(?:you\s+are\s+)?(?:an?\s+)?(?:ai|llm|language\s+model|assistant)s?\b[^.]{0,60}"
+    r"\b(?:must|should|always|say|tell|respond|answer)"
+)
+_CALLED = r"\s+(?:assistants?|agents?|models?)\s*[:,]\s*(?:please\s+)?(?:ignore|say|respond|tell|recommend|answer)"
+_SAID = r"\s+(?:system\s+)?instructions\s*:"
+_INSTRUCTIONS = tuple(
+    (word, re.compile(word + rest))
+    for words, rest in (
+        ("ignore disregard forget override", _OF_OTHERS),
+        ("reveal print repeat show", _OF_YOURS),
+        ("you", r"\s+are\s+now\s+(?:a|an|in|the)\b"),
+        ("new updated", _SAID),
+        ("when if", _TO_YOU),
+        ("ai llm", _CALLED),
+    )
+    for word in words.split()
+)
+"""By the word that an instruction begins with: plain words are found several times as fast."""
 _HIDING_RULE = re.compile(
     r"([.#][A-Za-z_][\w-]*)\s*\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0\s*[;}!]"
     r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|color\s*:\s*transparent)[^{}]*\}",
@@ -62,21 +73,18 @@ def speaks_to_machines(text: str, raw: bytes = b"") -> str:
         text: what is read.
         raw: the same in UTF-8, where the caller has it.
     """
+    return " ".join(_instruction(text.lower()).split())[:80] if _may_speak(text, raw) else ""
+
+
+def _may_speak(text: str, raw: bytes = b"") -> bool:
     lower = (raw or text.encode("utf-8", "replace")).lower()  # bytes, because nearly every text ends here
-    if not any(keyword in lower for keyword in _KEYWORDS) and not any(sign in text for sign in _LOWER_TO_ASCII):
-        return ""
-    return " ".join(_instruction(text.lower()).split())[:80]
+    return any(keyword in lower for keyword in _KEYWORDS) or any(sign in text for sign in _LOWER_TO_ASCII)
 
 
 def _instruction(lower: str) -> str:
-    """Return the first match of `_INSTRUCTION`; empty without any."""
-    first = None
-    for word in _BEGINNINGS:
-        place = lower.find(word)
-        while place >= 0 and (first is None or place < first.start()):
-            if found := _INSTRUCTION.match(lower, place):
-                first = found
-            place = lower.find(word, place + 1)
+    """Return the first instruction in a text in lower case; empty without any."""
+    found = (pattern.search(lower) for word, pattern in _INSTRUCTIONS if word in lower)
+    first = min((match for match in found if match), key=re.Match.start, default=None)
     return first.group() if first is not None else ""
 
 
@@ -86,7 +94,10 @@ def hidden_by_sheet(tree: Tree, within: LexborNode | None = None) -> list[Lexbor
     Scripts show much of what style sheets hide, so that hiding alone is no reason to leave text out.
     """
     out: list[LexborNode] = []
-    for sheet in tree.css("style", within):
+    sheets = tree.css("style", within)
+    if not sheets or not _may_speak((tree.root if within is None else within).text() or ""):
+        return out  # nearly every page: what it says nowhere, no node says
+    for sheet in sheets:
         for selector in _hiding((sheet.text() or "")[:200_000]):
             out.extend(node for node in tree.css(selector, within) if speaks_to_machines(node.text() or ""))
     return out
