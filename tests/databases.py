@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from loopback import free_port
 
 _BIN = Path("/usr/lib/postgresql/15/bin")
 
@@ -31,9 +31,7 @@ def cluster(*options: str):
     try:
         if os.getuid() == 0:
             shutil.chown(folder, "postgres", "postgres")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         data = folder / "data"
         _as_postgres(_BIN / "initdb", "-D", data, "-U", "ledger", "-A", "trust", "-E", "UTF8", "--no-sync")
         given = ["listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "max_connections=20", "fsync=off"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +147,15 @@ class Site:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
+
+
+def free_port() -> int:
+    """Return a port for a program that must be told one: below those that the system gives to whoever asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def redirect(to: str, status: int = 302) -> Reply:

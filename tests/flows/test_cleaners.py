@@ -21,6 +21,7 @@ from connectors.extractors.pool import CleanerPool
 from connectors.models import CleaningRules, Resource
 from flows import cleaners
 from flows.cleaners import Dask, Ray, chosen
+from tests.loopback import free_port
 
 RULES = CleaningRules()
 POISON = b"this page ends whatever reads it"
@@ -75,9 +76,7 @@ def test_a_cluster_that_nobody_runs_is_found_out_before_the_run():
 def cluster(tmp_path):
     """Run a scheduler and two worker processes on loopback; gives its address and the scheduler."""
     pytest.importorskip("prefect_dask", reason="the extra `dask` is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     env = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     options = {"env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
     options["start_new_session"] = True
@@ -135,10 +134,7 @@ async def test_dask_workers_give_the_bytes_of_this_machine_and_a_page_that_ends_
 def ray_head():
     """Run a Ray head of two processors on loopback; gives its client address."""
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        head, client = one.getsockname()[1], other.getsockname()[1]
+    head, client = free_port(), free_port()
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     env |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "200"}
     ray = [str(Path(sys.executable).with_name("ray"))]

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+from loopback import free_port
 
 from connectors.models import Resource
 from connectors.web.fetcher import Fetcher, Limits
@@ -47,9 +48,7 @@ def nginx(tmp_path_factory):
         capture_output=True,
         check=True,
     )  # fmt: skip
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "nginx.conf").write_text(CONFIG.format(folder=folder, port=port))
     server = subprocess.Popen(
         [NGINX, "-c", folder / "nginx.conf", "-e", folder / "error.log"], stderr=subprocess.DEVNULL
@@ -58,6 +57,7 @@ def nginx(tmp_path_factory):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 break
+        assert server.poll() is None, (folder / "error.log").read_text()
         time.sleep(0.05)
     yield port, ssl.create_default_context(cafile=folder / "cert.pem")
     server.terminate()
@@ -107,6 +107,6 @@ async def test_what_is_not_there_is_refused(nginx):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{probe.getsockname()[1]}/"
-    fetcher = Fetcher(user_agent="x/1", door=Http2Door(AddressBook((gone,))), limits=Limits(attempts=1))
-    assert (await fetcher.fetch(gone)).rule == "refused"
-    await fetcher.aclose()
+        fetcher = Fetcher(user_agent="x/1", door=Http2Door(AddressBook((gone,))), limits=Limits(attempts=1))
+        assert (await fetcher.fetch(gone)).rule == "refused"
+        await fetcher.aclose()
