@@ -1,7 +1,7 @@
-"""The companion's own program: `python -m flows.companion_process [PORT [whole]]`, messages in, answers out.
+"""The companion's own program: `python -m flows.companion_process [PORT] [whole]`, messages in, answers out.
 
-With a port it serves Prefect there, from a thread: what our flows ask of it, or the whole API. It follows the runs that
-the messages on stdin tell of, one after the other, and ends when there will be no more.
+With a port it serves Prefect there, from a thread. It follows the runs that the messages on stdin tell of, one after
+the other, and ends when there will be no more. ``whole``: Prefect is imported with all it brings (`flows.lean`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import asyncio
 import gc
 import importlib
 import json
+import logging
 import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
     Messages = queue.SimpleQueue[dict[str, Any] | None]
 
+log = logging.getLogger(__name__)
+
 STARTUP_S = 120
 FLUSH_S = 5
 RECORD_S = 5
@@ -36,23 +40,31 @@ LAST_WORDS_S = 5
 _LOOK_EVERY_S = 0.1
 _GARBAGE_EVERY = 50_000
 _SERVING = "prefect server"
-_ROUTES = frozenset({"", "/admin", "/flows", "/flow_runs", "/task_runs", "/logs", "/artifacts", "/events"})
+_WHOLE = "whole"
 
 
 def main() -> None:
     """Serve and follow until there is nobody to follow."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints is no answer
-    heard: Messages = queue.SimpleQueue()
+    words = sys.argv[1:]
     imported = threading.Event()
-    threading.Thread(target=_hear, args=(heard, imported), daemon=True).start()
+    threading.Thread(target=_leave_with_the_command, args=(imported,), daemon=True).start()
     gc.disable()  # two thousand modules hold hardly a cycle, and looking for some takes a tenth of their import
-    server = _serve(int(sys.argv[1]), whole="whole" in sys.argv[2:]) if len(sys.argv) > 1 else None
-    importlib.import_module("flows.stages")
+    try:
+        server = _import(int(words[0]) if words and words[0].isdecimal() else None, whole=_WHOLE in words)
+    except Exception:
+        if _WHOLE in words:
+            raise
+        log.exception("Prefect could not be imported in part; now with all it brings")
+        os.dup2(answers.fileno(), 1)
+        os.execv(sys.executable, [sys.executable, "-m", "flows.companion_process", *words, _WHOLE])  # noqa: S606
     gc.freeze()
     gc.set_threshold(_GARBAGE_EVERY)
     gc.enable()
     imported.set()
+    heard: Messages = queue.SimpleQueue()
+    threading.Thread(target=_hear, args=(heard,), daemon=True).start()
     if server is None or _answers(server):
         follower = Follower(answers)
         asyncio.run(follower.follow_all(heard))
@@ -65,22 +77,42 @@ def main() -> None:
     os._exit(0)  # Prefect's own ending would import more and wait; all is written
 
 
-def _hear(heard: Messages, imported: threading.Event) -> None:
+def _leave_with_the_command(imported: threading.Event) -> None:
+    """End when the command is over before there was anything here that could follow it."""
+    end = select.poll()
+    end.register(0, 0)  # that nobody writes any more is told without reading what was written
+    end.poll()
+    if not imported.is_set():
+        os._exit(0)
+
+
+def _hear(heard: Messages) -> None:
     for line in sys.stdin.buffer:
         heard.put(json.loads(line))
     heard.put(None)
-    if not imported.is_set():
-        os._exit(0)  # the command is over before there was anything here that could follow it
 
 
-def _serve(port: int, *, whole: bool) -> Server:
+def _import(port: int | None, *, whole: bool) -> Server | None:
+    """Import Prefect, and serve it meanwhile where there is a port."""
+    if not whole:
+        from flows import lean
+
+        lean.prepare(serving=port is not None)
+    server = _serve(port) if port else None
+    importlib.import_module("flows.stages")
+    return server
+
+
+def _serve(port: int) -> Server:
     import uvicorn
-    from prefect.server.api import server as api
 
-    if not whole:  # making the others takes half a second; should Prefect name them otherwise, all are there
-        api.API_ROUTERS = tuple(router for router in api.API_ROUTERS if router.prefix in _ROUTES)  # type: ignore[assignment]
-    config = uvicorn.Config(api.create_app(), host="127.0.0.1", port=port, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
+    from flows.later_routes import LaterRoutes
+
+    with LaterRoutes() as later:
+        from prefect.server.api import server as api
+
+    app = later.before(api.create_app())
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
     threading.Thread(target=server.run, name=_SERVING, daemon=True).start()
     return server
 

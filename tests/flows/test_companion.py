@@ -6,55 +6,19 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
 
-STEPS = ["crawl example.org", *(f"deliver batch {n} (50 pages)" for n in range(1, 41)), "verify"]
-SUMMARY = {"name": "example.org", "kind": "website", "run": "7", "state": "completed", "verified": 3, "quarantined": 0}
-SUMMARY |= {"pages": {"new": 3, "changed": 0, "unchanged": 0, "vanished": 0}, "problems": []}
+from tests.flows.following import STEPS, hear, messages, say
+from tests.flows.following import companion as started
 
 
 @pytest.fixture
 def companion(prefect_api, tmp_path):
-    """One that follows with the server that runs already; it is spoken to by lines."""
-    settings = {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path)}
-    settings |= {"PREFECT_LOGGING_EXTRA_LOGGERS": "connectors"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.companion_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=os.environ | settings,
-        text=True,
-    )
-    yield process
-    process.kill()
-    process.wait()
-    process.stdin.close()
-    process.stdout.close()
-
-
-def messages(name="example.org"):
-    run = {"name": name, "kind": "website", "where": "the knowledge base", "resumed": False}
-    source = {"source": {"website": f"http://{name}/"}}
-    yield {"follow": ["flows.import_website", "import_website"], "parameters": source, "run": run}
-    for number, step in enumerate(STEPS):
-        yield {"begun": number, "kind": "deliver", "name": step}
-        yield {"ended": number, "good": number != 2, "words": "So it was."}
-    yield {"log": "connectors.tested", "level": 30, "words": "odd", "at": 1_800_000_000.5}
-    yield {"summary": SUMMARY | {"name": name}, "facts": {}, "prompts": []}
-
-
-def say(process, lines):
-    for line in lines:
-        process.stdin.write(json.dumps(line) + "\n")
-    process.stdin.flush()
-
-
-def hear(process):
-    return json.loads(process.stdout.readline())
+    """One that follows with the server that runs already."""
+    with started(PREFECT_API_URL=prefect_api, PREFECT_HOME=str(tmp_path)) as process:
+        yield process
 
 
 def found(api, name):

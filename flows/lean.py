@@ -1,0 +1,143 @@
+"""What Prefect imports and the process beside a command never uses: stand-ins that are there before Prefect is.
+
+A third of Prefect's start-up is for what a follower has no part in: blocks that send notices, parsers of docstrings and
+of job templates, checks of a library's argument types, the command line of the HTTP client. Whoever asks a stand-in for
+more than its names gets an error that says so. Where Prefect cannot be imported beside them, it is imported without.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+_UNUSED = ("graphviz",)
+_UNUSED_BY_A_CLIENT = (
+    "jsonschema",
+    "jsonschema.exceptions",
+    "prefect.blocks.abstract",
+    "prefect.blocks.notifications",
+    "prefect.blocks.system",
+    "prefect.blocks.webhook",
+    "referencing",
+    "referencing.exceptions",
+)
+
+
+def prepare(*, serving: bool) -> None:
+    """Put the stand-ins in place; Prefect must not be imported yet.
+
+    Args:
+        serving: this process is Prefect's server too, which uses more of it.
+    """
+    sys.modules["httpx._main"] = None  # type: ignore[assignment] # it has a way without: no command, no rich, no pygments
+    _griffe()
+    _module("slugify", slugify=lambda text: "-".join(re.findall("[a-z0-9]+", text.lower())))  # of types of blocks
+    for name in _UNUSED if serving else (*_UNUSED, *_UNUSED_BY_A_CLIENT):
+        _put(_Unused(name))
+    if serving:
+        _beartype()
+    else:
+        _client()
+    _settings()
+
+
+class _Unused(ModuleType):
+    """A module of which only the names are wanted: to catch, to annotate with, to ask for an instance of."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+
+    def __getattr__(self, name: str) -> type[Exception]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def refuse(self: Exception, *_: object, **__: object) -> None:
+            raise RuntimeError(f"{type(self).__module__}.{name} is left out of this process")
+
+        made = type(name, (Exception,), {"__module__": self.__name__, "__init__": refuse})
+        setattr(self, name, made)
+        return made
+
+
+def _put(module: ModuleType) -> None:
+    sys.modules[module.__name__] = module
+    parent, _, name = module.__name__.rpartition(".")
+    if isinstance(sys.modules.get(parent), _Unused):
+        setattr(sys.modules[parent], name, module)
+
+
+def _module(name: str, **names: Any) -> None:
+    module = ModuleType(name)
+    vars(module).update(names)
+    sys.modules[name] = module
+
+
+def _griffe() -> None:
+    """Nobody reads here what a flow's or a block's docstring says."""
+
+    class Docstring:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+    _module(
+        "griffe",
+        Docstring=Docstring,
+        DocstringSection=Docstring,
+        DocstringSectionKind=SimpleNamespace(parameters="", examples="", text=""),
+        Parser=SimpleNamespace(google=""),
+        parse=lambda *_, **__: [],
+    )
+
+
+def _beartype() -> None:
+    """A library of its library wraps each of its functions in checks of their arguments' types."""
+
+    def unchecked(function: Any = None, **_: object) -> Any:
+        return function or (lambda one: one)
+
+    _module(
+        "beartype",
+        beartype=unchecked,
+        BeartypeConf=lambda **_: None,
+        BeartypeStrategy=SimpleNamespace(O0=0, O1=1),
+    )
+    _module("beartype.claw", beartype_this_package=lambda **_: None)
+
+
+def _client() -> None:
+    """Without a server nobody needs FastAPI but for one function; most models of the API are never made or read."""
+    import pydantic
+    from pydantic_core import to_jsonable_python
+
+    _module("fastapi.encoders", jsonable_encoder=to_jsonable_python)
+    pydantic.BaseModel.model_config["defer_build"] = True
+
+
+def _settings() -> None:
+    """Let settings tell their environment by their own values: Prefect renders all that is below each of them."""
+    from prefect.settings.base import PrefectBaseSettings
+
+    telling, dump, tell = (
+        threading.local(),
+        PrefectBaseSettings.model_dump,
+        PrefectBaseSettings.to_environment_variables,
+    )
+
+    def own(self: PrefectBaseSettings, **how: Any) -> dict[str, Any]:
+        if getattr(telling, "now", False):
+            fields = type(self).model_fields
+            how["exclude"] = {name for name in fields if isinstance(getattr(self, name), PrefectBaseSettings)}
+        return dump(self, **how)
+
+    def environment(self: PrefectBaseSettings, *args: Any, **how: Any) -> dict[str, str]:
+        before, telling.now = getattr(telling, "now", False), True
+        try:
+            return tell(self, *args, **how)
+        finally:
+            telling.now = before
+
+    PrefectBaseSettings.model_dump = own  # type: ignore[method-assign, assignment]
+    PrefectBaseSettings.to_environment_variables = environment  # type: ignore[method-assign]
