@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from connectors.extractors import confine, wire, work
+from connectors.memory import give_back
 from connectors.models import Extracted
 
 if TYPE_CHECKING:
@@ -36,10 +37,20 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
         served = 0
         while (asked := _next(incoming)) is not None:
             confine.allow_cpu(wire.allowed_s(len(asked[1]), wall_s))
-            extracted = work.drafted(*wire.read_request(*asked))
             served += 1
-            large = len(asked[1]) > LARGE
-            wire_end.sendall(_answer(extracted, retiring=_worn(extracted, served, max_memory, large=large)))
+            frame = _served(asked, served, max_memory)
+            wire_end.sendall(frame)
+            large = max(len(frame), len(asked[1])) > LARGE
+            del asked, frame
+            if large:
+                give_back()  # the parent has the answer, and nobody waits for this
+
+
+def _served(asked: tuple[bytes, bytes], served: int, max_memory: int) -> bytes:
+    """Return the answer's frame; what the page was made of is let go with this call."""
+    extracted = work.drafted(*wire.read_request(*asked))
+    large = len(asked[1]) > LARGE
+    return _answer(extracted, retiring=_worn(extracted, served, max_memory, large=large))
 
 
 def _next(incoming: BufferedReader) -> tuple[bytes, bytes] | None:

@@ -95,6 +95,14 @@ def dump(value: Any) -> str:
         return plain(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
+def load(text: str) -> Any:
+    """Undo `dump`; a whole number of more than 64 bits may lose digits."""
+    try:
+        return orjson.loads(text)
+    except ValueError:  # not a number, which only the slow writer writes
+        return json.loads(text)
+
+
 def plain(text: str) -> str:
     """Return a text that every database stores: no NUL, no half of a surrogate pair."""
     if "\x00" in text:

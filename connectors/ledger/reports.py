@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, bindparam, func, insert, or_, select
 
 from connectors.ledger import lease
-from connectors.ledger.pack import dump, from_ms, plain, unpack_blocks, unpack_text, uri_hash
+from connectors.ledger.pack import dump, from_ms, load, plain, unpack_blocks, unpack_text, uri_hash
 from connectors.ledger.prepared import Prepared, among
 from connectors.ledger.runs import holder_of
 from connectors.ledger.schema import batches, findings, pages, prompts, resources, runs, sources, versions, visits
@@ -148,8 +148,8 @@ def some_pages(
             uri=row.uri,
             title=row.title,
             content=unpack_text(row.content) if text else "",
-            metadata=json.loads(row.metadata),
-            flags=tuple(json.loads(row.flags)),
+            metadata=load(row.metadata),
+            flags=tuple(load(row.flags)),
             state=row.state,
             verdict=row.verdict if row.verdict_run == run.id else "unchanged",
             blocks=unpack_blocks(row.blocks),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from connectors.errors import UsageError
 from connectors.extractors import tidy
+from connectors.memory import give_back
 from connectors.models import Extracted, Resource, Skipped
 from connectors.pipeline.canonical import keepers
 
@@ -27,8 +28,10 @@ log = logging.getLogger(__name__)
 IN_FLIGHT = 48
 """The most items between the source and the ledger, where the cleaners do not want more: keeps two cores busy."""
 
-BYTES_IN_FLIGHT = 256 * 1024**2
+BYTES_IN_FLIGHT = 16 * 1024**2
 """The most bytes of bodies between the source and the ledger; one larger body goes alone."""
+LARGE = 256 * 1024
+"""What a body over this took is given back to the system at once."""
 FINISH_WITHIN_S = 5.0
 """How long a stopped run may go on with what it had fetched."""
 
@@ -133,8 +136,11 @@ class Collector:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._held -= self._tasks.pop(task)
+        size = self._tasks.pop(task)
+        self._held -= size
         self._slots.release()
+        if size > LARGE:
+            give_back()
         if not task.cancelled() and task.exception() and self._failure is None:
             self._failure = task.exception()
             self._reading.cancel()  # it may wait for an item that comes only when this one was learned from

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from connectors.extractors.tidy import normal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from connectors.models import Item
 
@@ -43,28 +43,37 @@ class Loose(NamedTuple):
 class Reading:
     """One reading of the whole training data, as far as we need it.
 
+    Its memory is a few hundred bytes a page: texts that are looked for are known by their keys alone.
+
+    Args:
+        wanted: the keys of the texts that we look for.
+
     Attributes:
-        copies: the ids of the items whose text is one that we look for.
+        copies: the ids of the items whose text is one that we look for; once it is closed, of those that are there.
         loose: all other items, by the first characters of their normal text.
         items: how many items there are.
     """
 
-    wanted: Collection[bytes]
-    copies: dict[bytes, list[str]] = field(default_factory=dict)
+    wanted: InitVar[Iterable[bytes]]
+    copies: dict[bytes, Sequence[str]] = field(init=False)
     loose: dict[str, list[Loose]] = field(default_factory=lambda: defaultdict(list))
     items: int = 0
+
+    def __post_init__(self, wanted: Iterable[bytes]) -> None:
+        """Make room for what is looked for."""
+        self.copies = dict.fromkeys(wanted, ())
 
     def take(self, item: Item) -> None:
         """Look at one item."""
         self.items += 1
         text = normal(item.content)
         key = key_of(text)
-        if key in self.wanted:
-            known = self.copies.get(key)
-            if known is None:
-                self.copies[key] = [item.id]  # nearly always the only one; a list that grows would keep room
-            else:
+        known = self.copies.get(key)
+        if known is not None:
+            if isinstance(known, list):
                 known.append(item.id)
+            else:  # nearly always the only one; a list that grows would keep room
+                self.copies[key] = [*known, item.id] if known else (item.id,)
             return
         first = item.content.lstrip().partition("\n")[0].strip()
         source = first.removeprefix(_SOURCE) if first.startswith(_SOURCE) else ""
@@ -72,10 +81,12 @@ class Reading:
         self.loose[head].append(Loose(item.id, key, len(text), head, source))
 
     def close(self) -> None:
-        """Put copies in the order in which they stay, and look for nothing more."""
-        self.wanted = ()
+        """Put copies in the order in which they stay, and forget what is not there."""
+        for key in [key for key, ids in self.copies.items() if not ids]:
+            del self.copies[key]
         for ids in self.copies.values():
-            ids.sort(key=id_order)
+            if isinstance(ids, list):
+                ids.sort(key=id_order)
         for items in self.loose.values():
             items.sort(key=lambda item: id_order(item.id))
 

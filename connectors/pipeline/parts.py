@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors import errors
+from connectors import errors, memory
 from connectors.models import CleaningRules
 from connectors.settings import (
     PERSONA_BASE_URL,
@@ -69,6 +69,7 @@ async def assemble(
     from connectors.pipeline.rehearse import Rehearsal
     from connectors.pipeline.run import IngestRun, name_of, origin_of
 
+    memory.share_arenas()
     headers = header_values(source.header, os.environ)
     rules = CleaningRules(select=source.select, remove=source.remove)
     kind, origin = origin_of(source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from connectors.errors import RetryableError
@@ -13,7 +14,7 @@ from connectors.pipeline.matching import Reading, id_order, in_pieces
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from connectors.ledger import Ledger, Run
     from connectors.ledger.values import Holding
@@ -51,17 +52,22 @@ class Coverage:
 
 @dataclass(slots=True)
 class Findings:
-    """What one reading shows of one source."""
+    """What one reading shows of one source.
 
-    seen: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    states: dict[int, str] = field(default_factory=dict)
+    Attributes:
+        seen: the items of each version that is there.
+        looked_for: the versions that may be there, by state.
+    """
+
+    seen: dict[int, Sequence[str]] = field(default_factory=dict)
+    looked_for: dict[str, list[int]] = field(default_factory=dict)
     missing: list[Holding] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     changed: list[Holding] = field(default_factory=list)
 
     def in_state(self, *states: str) -> list[int]:
         """Return the versions that were seen and are in one of these states."""
-        return [version for version in self.seen if self.states[version] in states]
+        return [version for state in states for version in self.looked_for.get(state, ()) if version in self.seen]
 
 
 class Reconciler:
@@ -109,7 +115,7 @@ class Reconciler:
                 self._next.pop(run.id, None)  # whoever asks from now on needs a later reading
                 holdings = [holding async for holding in self._ledger.sending.expected(run, LOOKED_FOR)]
                 ghosts = await self._ledger.sending.ghosts(run)
-                reading = await self._read(ghosts.union(holding.key for holding in holdings))
+                reading = await self._read(holdings, ghosts)
                 texts, claimed = await self._ledger.sending.claimed_elsewhere(run)
                 comparison = _Comparison(
                     self._ledger, reading, holdings=holdings, ghosts=ghosts, texts=texts, claimed=claimed
@@ -118,9 +124,9 @@ class Reconciler:
         finally:
             self._next.pop(run.id, None)
 
-    async def _read(self, wanted: set[bytes]) -> Reading:
+    async def _read(self, holdings: Sequence[Holding], ghosts: set[bytes]) -> Reading:
         for attempt in range(1, _READS + 1):
-            reading = Reading(wanted)
+            reading = Reading(chain((holding.key for holding in holdings), ghosts))
             faults.reach("read")
             try:
                 self.readings += 1
@@ -155,27 +161,41 @@ class _Comparison:
         self._ghosts = ghosts
         self._reserved = texts
         self._taken = set(claimed)
-        self._found = Findings(states={holding.version_id: holding.state for holding in holdings})
+        self._found = Findings()
+        for holding in holdings:
+            self._found.looked_for.setdefault(holding.state, []).append(holding.version_id)
 
     async def findings(self) -> Findings:
         """Match whole texts, then pieces, then ``Source:`` lines; then judge what is left."""
         for key, ids in self._reading.copies.items():
-            self._reserved[key] -= sum(item in self._taken for item in ids)
-        by_key: dict[bytes, list[Holding]] = {}
+            if theirs := sum(item in self._taken for item in ids):
+                self._reserved[key] -= theirs
+        held, shared = self._keys()
         for holding in self._holdings:
-            if holding.key in by_key:
-                by_key[holding.key].append(holding)
-            else:
-                by_key[holding.key] = [holding]
-        for key, holdings in by_key.items():
+            if holding.key not in shared:
+                self._whole(holding.key, [holding])
+        for key, holdings in shared.items():
             self._whole(key, holdings)
-        for key in self._ghosts - by_key.keys():
+        for key in self._ghosts - held:
             self._found.surplus += self._free(key)[self._spare(key) :]
             self._taken.update(self._found.surplus)
         left = [holding for holding in self._holdings if holding.version_id not in self._found.seen]
         left = await self._pieces(left)
         self._judge(self._by_source(left))
         return self._found
+
+    def _keys(self) -> tuple[set[bytes], dict[bytes, list[Holding]]]:
+        """Return the keys of what we hold, and the few that several versions have, with those versions."""
+        held: set[bytes] = set()
+        shared: dict[bytes, list[Holding]] = {}
+        for holding in self._holdings:
+            if holding.key in held:
+                shared[holding.key] = []
+            held.add(holding.key)
+        for holding in self._holdings if shared else ():
+            if holding.key in shared:
+                shared[holding.key].append(holding)
+        return held, shared
 
     def _spare(self, key: bytes) -> int:
         """Return how many free copies belong to other sources that did not verify theirs yet."""
@@ -193,13 +213,14 @@ class _Comparison:
             mine = [item for item in holding.items if item in free]
             # Of several copies the lowest stays, whatever we called ours: a second reader decides the same.
             chosen = free[0] if holding.state != "deleting" or not mine else mine[0]
-            self._take(holding, (chosen,))
+            copies = self._reading.copies[key]
+            self._take(holding, copies if len(copies) == 1 else (chosen,))
         free = self._free(key)
         surplus = free[: max(0, len(free) - self._spare(key))]
         self._found.surplus += surplus
         self._taken.update(surplus)
 
-    def _take(self, holding: Holding, ids: tuple[str, ...]) -> None:
+    def _take(self, holding: Holding, ids: Sequence[str]) -> None:
         self._found.seen[holding.version_id] = ids
         self._taken.update(ids)
 
@@ -221,9 +242,9 @@ class _Comparison:
 
     def _by_source(self, left: list[Holding]) -> list[Holding]:
         """Where no text comes back as it was sent, a page is the item whose first line names it."""
-        known = {item for holding in self._holdings for item in holding.items}
         if self._found.seen or not left:
             return left
+        known = {item for holding in self._holdings for item in holding.items}
         named = self._reading.by_source()
         still: list[Holding] = []
         for holding in left:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from connectors import errors
+from connectors import errors, memory
 from connectors.pipeline import enriching, summaries
 from connectors.pipeline.progress import Progress
 from connectors.settings import (
@@ -175,6 +175,7 @@ class IngestRun:
         finally:
             self.crawl_s = time.perf_counter() - began
             self._due.set()
+            memory.give_back()
 
     def on_pages(self, count: int) -> None:
         """Note that so many page versions became due."""

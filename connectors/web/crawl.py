@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_WORKERS = 64
 """The most fetches in flight over all hosts."""
+MAX_WAITING = 16 * 1024**2
+"""Bytes of bodies that wait to be taken; while more do, no fetch begins: a count alone bounds no memory."""
 _TAKEN_AT_ONCE = 100
 _REDIRECTS_REMEMBERED = 10_000
 _MAX_HOPS = 10
@@ -95,6 +97,9 @@ class Crawl:
         self._working: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._out: asyncio.Queue[Item | BaseException | None] = asyncio.Queue(maxsize=MAX_WORKERS)
+        self._out_bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
         self._awaited: Callable[[], bool] | None = None
         self._changed = asyncio.Event()
         self._added = False
@@ -110,9 +115,16 @@ class Crawl:
             while (item := await self._out.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
+                self._hold(-_size(item))
                 yield item
         finally:
             await self._stop()
+
+    def _hold(self, size: int) -> None:
+        """Count the bytes that wait to be taken."""
+        if size:
+            self._out_bytes += size
+            (self._room.clear if self._out_bytes > MAX_WAITING else self._room.set)()
 
     def seed(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run something beside the crawl that adds to the frontier; the crawl is not done before it is."""
@@ -232,6 +244,9 @@ class Crawl:
         lane = self._lanes[origin]
         try:
             while lane:
+                if not self._room.is_set():
+                    await self._room.wait()
+                    continue  # others may have emptied the lane meanwhile
                 due = lane.popleft()
                 self._buffered -= 1
                 self._in_flight += 1
@@ -241,6 +256,7 @@ class Crawl:
                         self._fetched += 1
                         self._unlearned += 1
                         self._rules.saw(item)
+                        self._hold(_size(item))
                     await self._out.put(item)
                 finally:
                     self._in_flight -= 1
@@ -320,3 +336,7 @@ class Crawl:
             passed.append(at)
             at = self._moved_from.get(at)
         return tuple(reversed(passed))
+
+
+def _size(item: Item) -> int:
+    return len(item.body or b"") if isinstance(item, Resource) else 0

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 MAX_TERMS = 24
 CANDIDATES = 60
-KEPT_ITEMS = 1000
+KEPT_CHARS = 8_000_000
+KEPT_ANSWERS = 1000
 # Tuned on 100 questions that the benchmark does not count (tests/benchmarks/retrieval).
 TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 4.0, 3.0, 1.0
 COMMON = 0.2
@@ -75,9 +76,15 @@ class _Section(_Place):
 
 
 class Shelf:
-    """What was looked at and may be asked for again: somebody who asks many questions of one state keeps one."""
+    """What was looked at and may be asked for again: somebody who asks many questions of one state keeps one.
 
-    def __init__(self) -> None:
+    Args:
+        most_chars: of the texts that it keeps; then it begins anew.
+    """
+
+    def __init__(self, *, most_chars: int = KEPT_CHARS) -> None:
+        self._most_chars = most_chars
+        self.chars = 0
         self._items: dict[int, tuple[Any, ...]] = {}
         self._sections: dict[tuple[int, int], _Section] = {}
         self._lists: dict[str, float] = {}
@@ -92,7 +99,7 @@ class Shelf:
 
     def keep(self, words: tuple[str, ...], limit: int, hits: list[Hit]) -> None:
         """Keep what was found: many a question made of a topic is about the topic's own words."""
-        if len(self._found) < KEPT_ITEMS:
+        if len(self._found) < KEPT_ANSWERS:
             self._found[words] = limit, hits
 
     def section(self, db: sqlite3.Connection, item_id: int, starts: int, ends: int, heading: str) -> _Section:
@@ -101,6 +108,7 @@ class Shelf:
         if key not in self._sections:
             page_id, title, source, lang, content = self._item(db, item_id)
             passage = content[starts:ends]
+            self.chars += 2 * len(passage)
             self._sections[key] = _Section(
                 item=item_name(item_id),
                 page_id=page_id,
@@ -134,7 +142,8 @@ class Shelf:
     def _item(self, db: sqlite3.Connection, item_id: int) -> tuple[Any, ...]:
         """Return an item's page, title, source, language and content."""
         if item_id not in self._items:
-            if len(self._items) >= KEPT_ITEMS:
+            if self.chars >= self._most_chars:
+                self.chars = 0
                 self._items.clear()
                 self._sections.clear()
                 self._lists.clear()
@@ -144,6 +153,7 @@ class Shelf:
                 " WHERE items.id = ?",
                 (item_id,),
             ).fetchone()
+            self.chars += len(self._items[item_id][-1])
         return self._items[item_id]
 
 

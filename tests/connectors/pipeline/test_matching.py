@@ -27,7 +27,7 @@ def cut(words, size, overlap=0):
 def test_white_space_makes_no_difference():
     reading = Reading(wanted={key_of("a b c")})
     reading.take(Item(id="1", content=" a\n\n b\tc "))
-    assert reading.copies[key_of("a b c")] == ["1"]
+    assert list(reading.copies[key_of("a b c")]) == ["1"]
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(10, 0), (37, 0), (50, 5), (199, 0), (3, 0), (1, 0)])

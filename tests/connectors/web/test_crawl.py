@@ -9,7 +9,7 @@ import pytest
 from loopback import Reply
 
 from connectors.models import Found, Resource, Skipped
-from connectors.web.crawl import Crawl, Rules
+from connectors.web.crawl import MAX_WAITING, Crawl, Rules
 from connectors.web.frontier import Frontier, MemoryStore
 from connectors.web.sites import Sites
 
@@ -107,6 +107,23 @@ async def test_a_slow_page_does_not_keep_what_was_added_meanwhile_waiting(site, 
             if met[-1] == "/next":
                 released.set()
     assert met == ["/fast", "/next", "/slow"]
+
+
+async def test_bodies_that_nobody_takes_are_bounded_by_their_bytes(site, make_fetcher):
+    paths = [f"/{number}" for number in range(40)]
+    for path in paths:
+        site.page(path, title="x" * (MAX_WAITING // 10))
+    crawl = await crawl_of(site, make_fetcher, MemoryStore(), *paths)
+    items = crawl.items()
+    met = [await anext(items)]
+    while (asked := len(site.asked)) and not await asyncio.sleep(0.3) and len(site.asked) > asked:
+        pass  # it fetches on
+    assert asked < 25, "ten of them are as much as may wait, and eight were on their way"
+    await crawl.learned(())
+    async for item in items:
+        met.append(item)
+        await crawl.learned(())
+    assert sorted(item.uri for item in met) == sorted(site.url + path for path in paths)
 
 
 class Nowhere:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from connectors.persona.server.answer import answer, quotation
 from connectors.persona.server.languages import LANGUAGES, language, language_of
 from connectors.persona.server.prompts import make_prompts
-from connectors.persona.server.search import Term, quoted, search, terms
+from connectors.persona.server.search import Shelf, Term, quoted, search, terms
 from connectors.persona.server.store import Store, StoredPage
 
 SITE = "https://docs.example.com"
@@ -164,6 +164,28 @@ def test_prompts_are_questions_that_lead_to_their_page(db):
     for prompt, _, page_id in made:
         hits = search(db, prompt, limit=3)
         assert page_id in {hit.page_id for hit in hits}
+
+
+def test_a_question_in_the_same_words_is_looked_up_once(db):
+    shelf, asked = Shelf(), []
+    first = search(db, "rotating key", limit=6, shelf=shelf)
+    db.set_trace_callback(asked.append)
+    again = search(db, "What is a rotating key?", limit=2, shelf=shelf)
+    assert not asked
+    assert again == first[:2] == search(db, "rotating key", limit=2)
+    assert asked
+    asked.clear()
+    assert search(db, "rotating key", limit=7, shelf=shelf) == search(db, "rotating key", limit=7)
+    assert asked, "more hits than were looked for"
+    db.set_trace_callback(None)
+
+
+def test_what_a_shelf_keeps_is_bounded_by_its_characters(db):
+    longest = max(len(page.content) for page in PAGES)
+    shelf = Shelf(most_chars=longest)
+    for question in ("rotating key", "refund", "Sunday", "passwort", "delete"):
+        assert search(db, question, shelf=shelf) == search(db, question)
+        assert shelf.chars <= 4 * longest
 
 
 def test_a_question_that_leads_to_other_pages_is_no_prompt(tmp_path):
