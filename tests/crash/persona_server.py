@@ -50,7 +50,7 @@ class Script:
     most: int = 0
     poison: str = ""
     late_s: float = 0.15
-    drip_s: float = 0.4
+    drip_s: float = 2.0
     down_s: float = 0.08
     appears_s: float = 0.0
 

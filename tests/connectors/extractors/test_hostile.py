@@ -219,13 +219,13 @@ async def test_what_an_entity_names_is_not_read(pool):
 
 
 async def test_an_item_that_takes_too_long_is_killed_and_the_pool_goes_on():
-    pool = CleanerPool(1, wall_s=0.1)  # half a second for so large a text
+    pool = CleanerPool(1, wall_s=0.5)  # five times as much for so large a text, which takes far longer
     try:
-        text = "\n".join(f"Line `{n} <x>`_ and *more* of |it|, ``so``." for n in range(200_000)).encode()
+        text = "\n".join(f"Line `{n} <x>`_ and *more* of |it|, ``so``." for n in range(300_000)).encode()
         slow, quick = resource(text, "a.rst"), resource(b"# Quick\n\ntext", "b.md")
         first, second = await pool.clean(slow, RULES), await pool.clean(quick, RULES)
         assert (first.problem, [page.title for page in second.pages]) == ("killed-time", ["Quick"])
-        assert "longer than 0.5 seconds" in first.detail
+        assert "longer than 2.5 seconds" in first.detail
     finally:
         await pool.close()
 
