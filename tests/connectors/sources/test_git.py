@@ -11,7 +11,8 @@ import pytest
 from connectors.errors import UsageError
 from connectors.models import Due, Resource, Skipped
 from connectors.settings import GitSource
-from connectors.sources.git import Git, place
+from connectors.sources.git import Git
+from connectors.sources.git_place import place
 
 
 def git(folder, *arguments):
