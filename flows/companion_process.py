@@ -66,7 +66,7 @@ def main() -> None:
     heard: Messages = queue.SimpleQueue()
     threading.Thread(target=_hear, args=(heard,), daemon=True).start()
     if server is None or _answers(server):
-        follower = Follower(answers)
+        follower = Follower(answers, watched=server is None)
         asyncio.run(follower.follow_all(heard))
         flush()
         if server is not None:
@@ -136,10 +136,16 @@ def _answers(server: Server) -> bool:
 
 
 class Follower:
-    """Lets one flow after the other follow what the messages tell of."""
+    """Lets one flow after the other follow what the messages tell of.
 
-    def __init__(self, answers: IO[str]) -> None:
+    Args:
+        answers: where it says how far it is.
+        watched: others see the flow runs too, and may cancel one.
+    """
+
+    def __init__(self, answers: IO[str], *, watched: bool) -> None:
         self._answers = answers
+        self._watched = watched
         self._mirror: Mirror | None = None
         self._telling: asyncio.Task[None] | None = None
         self._steps: dict[str, int] = {}
@@ -168,7 +174,8 @@ class Follower:
             module, name = message["follow"]
             flow = getattr(importlib.import_module(module), name)
             self._answer(following=True)
-            with stages.adopting(mirror, listening=True):
+            on_cancel = (lambda: self._answer(cancelled=True)) if self._watched else None
+            with stages.adopting(mirror, listening=True, on_cancel=on_cancel):
                 state = await flow(**message["parameters"], return_state=True)
             self._steps[str(state.state_details.flow_run_id)] = mirror.steps
         except Exception as error:  # noqa: BLE001 - the run goes on without its record, and says so

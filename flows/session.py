@@ -45,6 +45,8 @@ class Prefect:
         self._temporary = self._following = False
         self.importable = threading.Event()
         """Set once Prefect may be imported here too, for a cluster's runner: it will find its server."""
+        self.cancelled = asyncio.Event()
+        """Set once somebody cancels the flow run that follows."""
         self.problem = ""
         self.where = ""
 
@@ -101,6 +103,8 @@ class Prefect:
             match json.loads(line):
                 case {"following": True}:
                     self._following = True
+                case {"cancelled": True}:
+                    self.cancelled.set()
                 case {"done": problem} if self._done and not self._done.done():
                     self._done.set_result(problem)
         if self._done and not self._done.done():
@@ -121,6 +125,7 @@ class Prefect:
             flow: the flow's module and name.
             parameters: what the flow run is shown with; nothing secret.
         """
+        self.cancelled.clear()
         self._telling = asyncio.create_task(self._tell(conductor, flow, parameters))
 
     async def _tell(self, conductor: Conductor, flow: tuple[str, str], parameters: dict[str, Any]) -> None:
@@ -194,7 +199,9 @@ async def conduct(
     parameters: dict[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Carry a run out while Prefect follows as soon as it can; Ctrl-C and SIGTERM stop it at a safe point.
+    """Carry a run out while Prefect follows as soon as it can.
+
+    Ctrl-C and SIGTERM stop it at a safe point, and so does who cancels its flow run in Prefect.
 
     Returns:
         The summary of its source; Prefect may still have to write down the run: `Prefect.story_told`.
@@ -203,14 +210,20 @@ async def conduct(
     prefect.follow(conductor, flow, parameters)
     stopping: list[asyncio.Task[None]] = []
 
-    def stop() -> None:
+    def stop(*, who: str = "") -> None:
         if not stopping:
-            say("Stopping at a safe point; what was read and sent is kept.")
+            say(f"{who}Stopping at a safe point; what was read and sent is kept.")
             stopping.append(asyncio.create_task(conductor.stop(within_s=STOP_WITHIN_S)))
 
+    async def stop_when_cancelled() -> None:
+        await prefect.cancelled.wait()
+        stop(who="Cancelled in Prefect. ")
+
+    watching = asyncio.create_task(stop_when_cancelled())
     with _signals(stop):
         await asyncio.wait({work})
-    if stopping:
+    watching.cancel()
+    if stopping and not prefect.cancelled.is_set():
         await prefect.give_up_story()
     return work.result()
 

@@ -27,6 +27,7 @@ from flows.console import numbers, safe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import State
 
     from flows.conductor import Conductor, Step
@@ -35,24 +36,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COUNTS_EVERY_S = 5.0
+LOOK_EVERY_S = 2.0
+LAST_COUNT_S = 5.0
 STOP_WITHIN_S = 8.0
 _adopted: ContextVar[Conductor | Mirror | None] = ContextVar("adopted", default=None)
 _listening: ContextVar[bool] = ContextVar("listening", default=False)
+_on_cancel: ContextVar[Callable[[], None] | None] = ContextVar("on_cancel", default=None)
 
 
 @contextmanager
-def adopting(conductor: Conductor | Mirror, *, listening: bool) -> Iterator[None]:
+def adopting(
+    conductor: Conductor | Mirror, *, listening: bool, on_cancel: Callable[[], None] | None = None
+) -> Iterator[None]:
     """Hand a run that is under way to the flow that is called inside.
 
     Args:
         listening: the caller hears SIGTERM itself and stops the run.
+        on_cancel: is called when somebody cancels the flow run, and stops the run: no worker is there who would be
+            told. None: a worker tells the process.
     """
-    tokens = _adopted.set(conductor), _listening.set(listening)
+    tokens = _adopted.set(conductor), _listening.set(listening), _on_cancel.set(on_cancel)
     try:
         yield
     finally:
         _adopted.reset(tokens[0])
         _listening.reset(tokens[1])
+        _on_cancel.reset(tokens[2])
 
 
 def adopted() -> Conductor | Mirror | None:
@@ -134,7 +143,10 @@ async def follow(conductor: Conductor | Mirror) -> dict[str, Any]:
     following: list[asyncio.Task[Any]] = []
     work = conductor.start()
     terminated = asyncio.Event()
-    counting = asyncio.create_task(_count(conductor))
+    over = asyncio.Event()
+    counting = asyncio.create_task(_count(conductor, over))
+    on_cancel = _on_cancel.get()
+    watching = asyncio.create_task(_watch(on_cancel)) if on_cancel else None
     try:
         with _sigterm(terminated):
             ending = asyncio.create_task(terminated.wait())
@@ -152,6 +164,10 @@ async def follow(conductor: Conductor | Mirror) -> dict[str, Any]:
             await conductor.stop(within_s=STOP_WITHIN_S)
         raise
     finally:
+        if watching:
+            watching.cancel()
+        over.set()
+        await asyncio.wait({counting}, timeout=LAST_COUNT_S)
         counting.cancel()
     if terminated.is_set() and not await _cancelling():
         raise TerminationSignal(signal=signal.SIGTERM)
@@ -162,10 +178,24 @@ async def _cancelling() -> bool:
     """Say whether somebody cancelled this flow run; else its process is being shut down."""
     with contextlib.suppress(Exception):
         async with get_client() as client:
-            run_id = flow_run.get_root_flow_run_id() or flow_run.get_id()
-            state = (await client.read_flow_run(UUID(str(run_id)))).state
-            return state is not None and state.type in {StateType.CANCELLING, StateType.CANCELLED}
+            return await _is_cancelled(client, flow_run.get_root_flow_run_id() or flow_run.get_id())
     return False
+
+
+async def _is_cancelled(client: PrefectClient, run_id: object) -> bool:
+    state = (await client.read_flow_run(UUID(str(run_id)))).state
+    return state is not None and state.type in {StateType.CANCELLING, StateType.CANCELLED}
+
+
+async def _watch(on_cancel: Callable[[], None]) -> None:
+    run_id, cancelled = flow_run.get_id(), False
+    async with get_client() as client:
+        while not cancelled:
+            await asyncio.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(Exception):  # a busy server is asked again
+                cancelled = await _is_cancelled(client, run_id)
+    get_run_logger().warning("Cancelled: the command stops at a safe point; the same command goes on from there")
+    on_cancel()
 
 
 async def _tell(conductor: Conductor | Mirror, following: list[asyncio.Task[Any]]) -> None:
@@ -174,25 +204,23 @@ async def _tell(conductor: Conductor | Mirror, following: list[asyncio.Task[Any]
         following.append(asyncio.create_task(told))
 
 
-async def _count(conductor: Conductor | Mirror) -> None:
-    """Log the counts and move the progress bar every few seconds."""
+async def _count(conductor: Conductor | Mirror, over: asyncio.Event) -> None:
+    """Log the counts and move the progress bar every few seconds, and once when the run is over."""
     logger = get_run_logger()
     progress, last = conductor.run.progress, ""
     artifact = None
     with contextlib.suppress(Exception):
         artifact = await reports.open_progress(conductor.run.name)
-    try:
-        while True:
-            await asyncio.sleep(COUNTS_EVERY_S)
-            text = numbers(progress)
-            if text != last:
-                logger.info("%s: %s", progress.stage, text)
-                last = text
-                with contextlib.suppress(Exception):
-                    await reports.update_progress(artifact, progress)
-    finally:
-        with contextlib.suppress(Exception):
-            await asyncio.shield(reports.update_progress(artifact, progress))
+    ended = False
+    while not ended:
+        with contextlib.suppress(TimeoutError):
+            ended = await asyncio.wait_for(over.wait(), COUNTS_EVERY_S)
+        text = numbers(progress)
+        if text != last or ended:
+            logger.info("%s: %s", progress.stage, text)
+            last = text
+            with contextlib.suppress(Exception):
+                await reports.update_progress(artifact, progress)
 
 
 async def story(conductor: Conductor | Mirror) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import httpx
+
 STEPS = ["crawl example.org", *(f"deliver batch {n} (50 pages)" for n in range(1, 41)), "verify"]
 SUMMARY = {"name": "example.org", "kind": "website", "run": "7", "state": "completed", "verified": 3, "quarantined": 0}
 SUMMARY |= {"pages": {"new": 3, "changed": 0, "unchanged": 0, "vanished": 0}, "problems": []}
@@ -51,3 +53,9 @@ def say(process, lines):
 
 def hear(process):
     return json.loads(process.stdout.readline())
+
+
+def cancel(api, run_id):
+    """Do what the UI's button does."""
+    state = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    assert httpx.post(f"{api}/flow_runs/{run_id}/set_state", json=state, trust_env=False).is_success

@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 
+import httpx
 import pytest
 
-from tests.flows.following import STEPS, hear, messages, say
+from tests.flows.following import STEPS, SUMMARY, cancel, hear, messages, say
 from tests.flows.following import companion as started
 
 
@@ -22,13 +24,25 @@ def companion(prefect_api, tmp_path):
 
 
 def found(api, name):
-    import httpx
-
+    """Return the flow run with this tag, and its log."""
     with httpx.Client(base_url=api, trust_env=False) as client:
         wanted = {"flow_runs": {"tags": {"all_": [name]}}}
         (run,) = client.post("/flow_runs/filter", json=wanted).json()
         logs = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
         return run, client.post("/logs/filter", json=logs).json()
+
+
+def until(condition, timeout_s=60):
+    ended = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < ended
+        time.sleep(0.1)
+
+
+def is_running(api, name):
+    with suppress(ValueError):  # the flow gives its run the tag
+        return found(api, name)[0]["state_type"] == "RUNNING"
+    return False
 
 
 def test_it_follows_one_run_after_the_other_and_ends_with_its_input(companion, prefect_api):
@@ -62,6 +76,22 @@ def test_parameters_that_the_flow_refuses_end_the_record_and_not_the_process(com
     say(companion, messages("right.example"))
     assert hear(companion) == {"following": True}
     assert hear(companion) == {"done": ""}
+
+
+def test_a_cancelled_flow_run_asks_its_command_to_stop_and_ends_cancelled(companion, prefect_api):
+    say(companion, [*messages("cancelled.example")][:2])
+    assert hear(companion) == {"following": True}
+    until(lambda: is_running(prefect_api, "cancelled.example"))
+    cancel(prefect_api, found(prefect_api, "cancelled.example")[0]["id"])
+    assert hear(companion) == {"cancelled": True}
+    stopped = SUMMARY | {"name": "cancelled.example", "state": "stopped"}
+    say(companion, [{"ended": 0, "good": True, "words": "Done."}, {"summary": stopped, "facts": {}, "prompts": []}])
+    assert hear(companion) == {"done": ""}
+    companion.stdin.close()
+    assert companion.wait(30) == 0
+    run, logs = found(prefect_api, "cancelled.example")
+    assert run["state_type"] == "CANCELLED"
+    assert any("goes on from there" in line["message"] for line in logs)
 
 
 def test_it_ends_while_it_still_imports(companion):

@@ -16,6 +16,8 @@ from contextlib import suppress
 import httpx
 import pytest
 
+from tests.flows.following import cancel
+
 
 class Site:
     """So many pages that link to each other, each after a delay."""
@@ -23,6 +25,7 @@ class Site:
     def __init__(self, pages: int, delay_s: float) -> None:
         self.requests: list[str] = []
         self.pages = pages
+        self.delay_s = delay_s
         self.at_first_request = lambda: None
         site = self
 
@@ -31,7 +34,7 @@ class Site:
                 site.requests.append(self.path)
                 if len(site.requests) == 1:
                     site.at_first_request()
-                time.sleep(delay_s)
+                time.sleep(site.delay_s)
                 name = self.path.strip("/")
                 if name not in {"", *(f"{number}.html" for number in range(site.pages))}:
                     self.send_error(404)
@@ -157,6 +160,31 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(start, prefec
     assert again.returncode == 0, err
     assert json.loads(out)["sources"][0]["verified"] == 41
     assert len(site.requests) - before <= 41 + 4 - kept, "it read again what it had"
+
+
+def test_cancelling_the_flow_run_in_prefect_stops_the_command_at_a_safe_point(start, prefect_api):
+    site = Site(pages=60, delay_s=0.5)
+    words = ["import", site.url, "--name", "cancelled", "--concurrency", "1", "--batch-size", "5", "--no-prompts"]
+    process = start(*words, PREFECT_API_URL=prefect_api)
+    wanted = {"flow_runs": {"tags": {"all_": ["cancelled"]}, "state": {"type": {"any_": ["RUNNING"]}}}}
+    runs, until = [], time.monotonic() + 90
+    while (not runs or len(site.requests) < 4) and time.monotonic() < until:
+        runs = httpx.post(f"{prefect_api}/flow_runs/filter", json=wanted, trust_env=False).json()
+        time.sleep(0.2)
+    cancel(prefect_api, runs[0]["id"])
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, err
+    assert "Cancelled in Prefect" in err
+    assert "the same command goes on from here" in out
+    assert "without Prefect" not in err
+    assert "Traceback" not in out + err
+    assert httpx.get(f"{prefect_api}/flow_runs/{runs[0]['id']}", trust_env=False).json()["state_type"] == "CANCELLED"
+    read, site.delay_s = len(site.requests), 0
+    again = start(*words, "--json", PREFECT_API_URL=prefect_api)
+    out, err = again.communicate(timeout=150)
+    assert again.returncode == 0, err
+    assert json.loads(out)["sources"][0]["verified"] == 61
+    assert len(site.requests) - read < 65, "it read again what it had"
 
 
 def test_a_prefect_server_that_does_not_answer_does_not_keep_the_import_from_its_work(start):

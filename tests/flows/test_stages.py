@@ -84,6 +84,18 @@ async def test_the_report_stands_under_the_source_s_key(prefect_api, small_run):
     assert "What to do next" in artifact["data"]
 
 
+async def test_the_shortest_run_has_its_progress_too(prefect_api, small_run):
+    from flows.reports import key_of
+
+    run = small_run(name="short.example.org", batch_count=1)
+    run.progress.discovered = run.progress.read = run.progress.delivered = run.progress.verified = 50
+    await followed(run)
+    async with httpx.AsyncClient(base_url=prefect_api, trust_env=False) as client:
+        artifact = (await client.get(f"/artifacts/{key_of('progress', 'short.example.org')}/latest")).json()
+    assert artifact["type"] == "progress"
+    assert "50 read" in artifact["description"]
+
+
 async def test_a_stopped_run_is_cancelled_and_not_failed(small_run):
     from flows import stages
     from flows.import_website import import_website
