@@ -68,7 +68,7 @@ def answer(extracted: Extracted, *, retiring: bool = False) -> bytes:
 
 
 def read_answer(head: bytes | bytearray) -> tuple[Extracted, bool]:
-    """Undo `answer`, in the parent.
+    """Undo `answer`, in the parent; a whole number of more than 64 bits may lose digits, as in the ledger.
 
     Returns:
         What was extracted, and whether the child wants to retire.

@@ -12,7 +12,8 @@ from connectors.extractors import wire
 from connectors.models import CleaningRules, Draft, Extracted, Hints, Page, Resource
 
 SAFE = st.text(st.characters(exclude_categories=("Cs",)), max_size=50)
-JSON = st.dictionaries(SAFE, st.recursive(st.none() | st.booleans() | st.integers() | SAFE, st.lists, max_leaves=5))
+WHOLE = st.integers(-(2**63), 2**64 - 1)
+JSON = st.dictionaries(SAFE, st.recursive(st.none() | st.booleans() | WHOLE | SAFE, st.lists, max_leaves=5))
 
 
 @settings(max_examples=100, deadline=None)
