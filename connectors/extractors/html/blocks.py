@@ -27,6 +27,7 @@ _SIGNS = frozenset({"br", "img"})
 HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _PROSE = frozenset({"p", "pre", "blockquote", "td", "dd", "li", "figcaption"})
 _MOST_NAMES = 12
+_LOOK = 6  # tag and classes of an element and of the two around it
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NAME = re.compile(r"[a-z]{2,}")
 
@@ -36,6 +37,7 @@ class Part:
     """An element that holds blocks: what stands in it, and its siblings that look the same.
 
     Elements of one ``shape`` are of the same tag and classes, as are the two around them: a site's template made them.
+    Only those that a block stands in directly have one.
     """
 
     node: LexborNode
@@ -45,8 +47,8 @@ class Part:
     classes: str
     ident: str
     named: str
-    shape: int
     first: int
+    shape: int = -1
     last: int = 0
     words: int = 0
     linked: int = 0
@@ -110,7 +112,7 @@ class _Walk:
         self._nodes: list[LexborNode] = []
         self._linked = 0
         self._bold = 0
-        self._shapes: dict[tuple[tuple[str, str], ...], int] = {}
+        self._shapes: dict[tuple[str, ...], int] = {}
 
     def take(self, body: LexborNode) -> None:
         part = self._open(body, "body", None)
@@ -119,32 +121,36 @@ class _Walk:
 
     def _open(self, node: LexborNode, tag: str, up: Part | None) -> Part:
         attributes = node.attributes
-        classes = attributes.get("class") or ""
-        ident = attributes.get("id") or ""
-        named = f"{classes} {ident}" if classes or ident else ""
-        for key in ("role", "itemprop"):
-            if value := attributes.get(key):
-                named = f"{named} {value}"
-        first = len(self.found.blocks)
-        look = [(tag, classes)]
-        if up is not None:
-            look.append((up.tag, up.classes))
-            if up.up is not None:
-                look.append((up.up.tag, up.up.classes))
-        shape = self._shapes.setdefault(tuple(look), len(self._shapes))
-        part = Part(node, tag, up, 0 if up is None else up.depth + 1, classes, ident, named, shape, first)
+        classes = ident = named = ""
+        if attributes:
+            get = attributes.get
+            classes = get("class") or ""
+            ident = get("id") or ""
+            named = f"{classes} {ident}" if classes or ident else ""
+            for key in ("role", "itemprop"):
+                if value := get(key):
+                    named = f"{named} {value}"
+        depth = 0 if up is None else up.depth + 1
+        part = Part(node, tag, up, depth, classes, ident, named, len(self.found.blocks))
         self.found.parts.append(part)
         return part
 
+    def _shape(self, part: Part) -> int:
+        look: list[str] = []
+        above: Part | None = part
+        while above is not None and len(look) < _LOOK:
+            look += (above.tag, above.classes)
+            above = above.up
+        return self._shapes.setdefault(tuple(look), len(self._shapes))
+
     def _flush(self, part: Part) -> None:
-        texts = self._texts
-        if not texts:
-            return
-        whole = "".join(texts)
+        whole = "".join(self._texts)
         words = whole.split()
         if words:
             count = len(words)
             linked = round(count * min(self._linked / len(whole), 1.0)) if self._linked else 0
+            if part.shape < 0:
+                part.shape = self._shape(part)
             self.found.blocks.append(Block(part, " ".join(words), count, linked, self._bold, self._nodes))
             part.words += count
             part.linked += linked
@@ -157,21 +163,17 @@ class _Walk:
         self._linked = self._bold = 0
 
     def _close(self, part: Part) -> None:
-        self._flush(part)
+        if self._texts:
+            self._flush(part)
         part.last = len(self.found.blocks)
         up = part.up
         if up is not None:
-            up.words += part.words
-            up.linked += part.linked
-            up.prose += part.prose
-            up.headings += part.headings
             up.pictures += part.pictures
-
-    def _passed_over(self, node: LexborNode, tag: str) -> bool:
-        kind = self._kinds.get(node.mem_id)
-        if kind is not None:
-            return kind == special.DROP
-        return tag in NEVER_WRITTEN
+            if part.words:
+                up.words += part.words
+                up.linked += part.linked
+                up.prose += part.prose
+                up.headings += part.headings
 
     def _sign(self, node: LexborNode, tag: str, part: Part, *, in_link: bool) -> None:
         if tag == "br":
@@ -183,6 +185,7 @@ class _Walk:
 
     def _walk(self, node: LexborNode, part: Part, *, in_link: bool) -> None:
         child = node.first_child
+        kinds, code = self._kinds, part.tag == "pre"
         children: dict[tuple[str, str], list[Part]] = {}
         while child is not None:
             tag = child.tag or ""
@@ -194,13 +197,14 @@ class _Walk:
                     self._linked += len(text)
             elif tag in _SIGNS:
                 self._sign(child, tag, part, in_link=in_link)
-            elif self._passed_over(child, tag):
+            elif (kind := kinds.get(child.mem_id)) == special.DROP or (kind is None and tag in NEVER_WRITTEN):
                 pass
-            elif tag in _INLINE or part.tag == "pre":  # code is one block, whatever its lines are made of
+            elif code or tag in _INLINE:  # code is one block, whatever its lines are made of
                 self._bold += tag in {"b", "strong"}
                 self._walk(child, part, in_link=in_link or tag == "a")
             else:
-                self._flush(part)
+                if self._texts:
+                    self._flush(part)
                 own = self._open(child, tag, part)
                 self._walk(child, own, in_link=in_link)
                 self._close(own)
@@ -208,6 +212,11 @@ class _Walk:
             child = child.next
         for alike in children.values():
             if len(alike) > 1:
-                words = sum(twin.words for twin in alike)
-                for place, twin in enumerate(alike):
-                    twin.twins, twin.twin_words, twin.place = len(alike), words, place
+                _count(alike)
+
+
+def _count(alike: list[Part]) -> None:
+    """Tell each of some siblings how many they are."""
+    words = sum(twin.words for twin in alike)
+    for place, twin in enumerate(alike):
+        twin.twins, twin.twin_words, twin.place = len(alike), words, place

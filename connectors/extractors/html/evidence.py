@@ -23,7 +23,6 @@ _TAGS = ("p", "li", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th", "dt", "dd", 
 _TAG = {tag: place for place, tag in enumerate(_TAGS)}
 _AROUND = ("aside", "header", "footer", "article", "main", "figure")
 _BIT = {tag: 1 << place for place, tag in enumerate(_AROUND)}
-_BITS = tuple(_BIT.values())
 _ENDS = re.compile(r"[.!?:。！？…\"”')]\W*$")
 # What short blocks of chrome, and of what stands beside an article, say: the first group that matches counts.
 _PHRASES = re.compile(
@@ -207,23 +206,48 @@ _UNSAID = [0.0] * 4
 _FAR = 99
 
 
-def _around(part: Part, outer: _Around | None, weights: Mapping[str, float]) -> _Around:
-    own = [weights[name] for name in names(part.named) if name in weights] if part.named else []
+class _Names:
+    """What the names of a page's elements say, read once: the elements of a template have the same."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = weights
+        self._known = {"": _UNNAMED}
+
+    def say(self, named: str) -> tuple[float, float, float]:
+        """Return the sum of their weights, the least and the most."""
+        known = self._known.get(named)
+        if known is None:
+            own = [self._weights[name] for name in names(named) if name in self._weights]
+            known = self._known[named] = (sum(own), min(own), max(own)) if own else _UNNAMED
+        return known
+
+
+_UNNAMED = (0.0, math.inf, -math.inf)
+
+
+def _around(part: Part, outer: _Around | None, names_of: _Names) -> _Around:
+    total, least, most = names_of.say(part.named)
     bit = _BIT.get(part.tag, 0)
     if outer is None:
-        return _Around(sum(own), min(own, default=0.0), max(own, default=0.0), bit, 0, 0, 0, 0)
+        said = math.isfinite(least)
+        return _Around(total, least if said else 0.0, most if said else 0.0, bit, 0, 0, 0, 0)
     sure, likely = generic.judged(part.tag, part.classes, part.ident) if part.named else (False, False)
     more = part.twins > 2 and part.twin_words > outer.twin_words  # noqa: PLR2004 - two of a kind are no list
     return _Around(
-        outer.total + sum(own),
-        min(outer.least, *own) if own else outer.least,
-        max(outer.most, *own) if own else outer.most,
+        outer.total + total,
+        min(outer.least, least),
+        max(outer.most, most),
         outer.bits | bit,
         part.twins if more else outer.twins,
         part.twin_words if more else outer.twin_words,
         outer.sure + sure,
         outer.likely + likely,
     )
+
+
+@lru_cache(maxsize=64)
+def _stands_in(bits: int) -> tuple[float, ...]:
+    return tuple(1.0 if bits & bit else 0.0 for bit in _BIT.values())
 
 
 def _anchor(found: Blocks, title: frozenset[str]) -> int:
@@ -260,8 +284,10 @@ class _Page:
 
     def __init__(self, found: Blocks, about: About, uri: str, names: Mapping[str, float], own: list[_Own]) -> None:
         self.around: dict[int, _Around] = {}
+        read = _Names(names)
         for part in found.parts:
-            self.around[id(part)] = _around(part, None if part.up is None else self.around[id(part.up)], names)
+            if part.words:
+                self.around[id(part)] = _around(part, None if part.up is None else self.around[id(part.up)], read)
         body = found.parts[0]
         self.total = max(body.words, 1)
         self.anchor = _anchor(found, frozenset(_WORD.findall(about.title.lower())))
@@ -353,7 +379,7 @@ def rows(found: Blocks, about: About, uri: str, weights: Weights) -> list[list[f
             *one,
             place / many, before / total, place, place - anchor if anchor >= 0 else -999.0, part.depth,
             wide.total, wide.least, wide.most, page.names_near(part, up), wide.sure, wide.likely,
-            *(1.0 if wide.bits & bit else 0.0 for bit in _BITS),
+            *_stands_in(wide.bits),
             wide.twins, wide.twin_words / total, part.twins,
             *page.above(up),
             previous.linked, previous.tag, following.words, following.tag,

@@ -1,6 +1,11 @@
 """Learns which blocks of a page are its content, and writes `connectors/extractors/html/weights.json`.
 
-    python tests/benchmarks/cleaning/train.py --articles FOLDER --pages FOLDER/dev [--half tune] [--write FILE] [--folds FOLDER]
+    python tests/benchmarks/cleaning/train.py --articles FOLDER --pages FOLDER/dev [--readability FOLDER] [--strings FOLDER]
+        [--half tune] [--write FILE] [--folds FOLDER]
+
+``--readability`` is ``test/test-pages`` in a checkout of mozilla/readability, ``--strings`` is ``tests`` in one of adbar/trafilatura:
+pages to learn from that are never measured. The latter name only some strings that must and must not be kept; what else is content is
+what trafilatura takes for it, so that they count less (``--strings-count``), and trafilatura is never a witness about them.
 
 Needs lightgbm, numpy and rapidfuzz, in an environment of its own: the program itself needs none of them. What it prints are
 the figures of five folds over whole sites: no page is judged by trees, or by weights of words, that saw a page of its site.
@@ -14,9 +19,11 @@ without and with what trafilatura took for content. The same data, code and ligh
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import math
+import re
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -43,12 +50,22 @@ _LEAST_WEIGHT = 0.3
 _MOST_CELLS = 4e8
 _SHORT = 12  # words of a block that is a saying
 _MOST_ODDS = 3.0
+_TELLING = 4  # letters of a string that must, or must not, be kept
+_MOST_PLACES = 2  # a string that stands in more blocks says little of each
+_MOST_OF_BLOCK = 0.3  # a block is not wrong for a string that is less of it
+_DOUBTED = 0.5  # what a page counts on which trafilatura and the strings differ
 
 
 class Marked:
-    """A page's blocks, how much of each stands in the gold, and how much of each trafilatura takes, if it is an article."""
+    """A page's blocks, how much of each stands in the gold, and how much of each trafilatura takes, if it is an article.
 
-    def __init__(self, kind: str, url: str, gold: str, body: bytes, *, named: str = "") -> None:
+    ``measured``: whether it counts in the figures; ``counted``: how much it counts in learning.
+    """
+
+    measured = True
+    counted = 1.0
+
+    def __init__(self, kind: str, url: str, gold: str, body: bytes, *, named: str = "", asked: bool = False) -> None:
         document = parse(Resource(uri=url, requested_uri=url, media_type="text/html", body=body))
         if isinstance(document, Problem):
             raise ValueError(document.detail)
@@ -61,7 +78,7 @@ class Marked:
         self.shares = numpy.array(_shares(self.words, self.gold))
         self.counts = numpy.array([block.words for block in self.found.blocks], dtype=float)
         self.opinion: list[float] | None = None
-        if self.about.article:
+        if asked or self.about.article:
             self.opinion = article.opinion([block.text for block in self.found.blocks], document.decoded.text, url)
 
     def fold(self) -> int:
@@ -73,7 +90,44 @@ class Marked:
         wrong = (counted * (1 - self.shares)).sum()
         if wrong > 2:
             counted = numpy.where(self.shares < 0.5, counted * 2 / wrong, counted)
-        return counted + 0.0005
+        return (counted + 0.0005) * self.counted
+
+
+class Weak(Marked):
+    """A page of which trafilatura, corrected by some strings, says what is content."""
+
+    measured = False
+
+    def __init__(self, kind: str, url: str, body: bytes, *, said: dict, counted: float) -> None:
+        super().__init__(kind, url, "", body, asked=True)
+        if self.opinion is None:
+            raise ValueError("trafilatura finds too little")
+        self.shares = numpy.array(self.opinion)
+        self.opinion = None  # it is no witness of what it says itself
+        agreed = self._correct(said)
+        self.counted = counted if agreed else _DOUBTED * counted
+        self.gold = [word for own, share in zip(self.words, self.shares, strict=True) if share >= 0.5 for word in own]
+
+    def _correct(self, said: dict) -> bool:
+        """Let the strings decide about the blocks that they stand in; say whether that changes nothing."""
+        texts = [_squeezed(block.text) for block in self.found.blocks]
+        agreed = True
+        for wanted, string in [(1.0, one) for one in said["with"]] + [(0.0, one) for one in said["without"]]:
+            key = _squeezed(string)
+            places = [
+                place
+                for place, text in enumerate(texts)
+                if key in text and (wanted or len(key) >= _MOST_OF_BLOCK * len(text))
+            ]
+            if len(key) < _TELLING or (wanted and len(places) > _MOST_PLACES):
+                continue
+            agreed = agreed and all((self.shares[place] >= 0.5) == bool(wanted) for place in places)
+            self.shares[places] = wanted
+        return agreed
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split()).lower()
 
 
 def _shares(found: list[list[str]], gold: list[str]) -> list[float]:
@@ -112,6 +166,35 @@ def read(articles: Path, folder: Path, which: str):
             continue
         if page.found.blocks:
             yield page
+
+
+_ADDRESS = re.compile(rb'<link[^>]+rel="?canonical"?[^>]+href="(http[^"]+)"|property="og:url" content="(http[^"]+)"')
+
+
+def read_readability(folder: Path):
+    """Yield the pages of mozilla/readability; their gold is HTML."""
+    for one in sorted(folder.iterdir()):
+        body, wanted = ((one / name).read_bytes() for name in ("source.html", "expected.html"))
+        found = _ADDRESS.search(body)
+        url = (found.group(1) or found.group(2)).decode("utf-8", "replace") if found else f"http://{one.name}.example/"
+        gold = parse(Resource(uri=url, requested_uri=url, media_type="text/html", charset="utf-8", body=wanted))
+        if isinstance(gold, Problem):
+            continue
+        text = " ".join(block.text for block in blocks.read(gold.body, {}).blocks)
+        page = Marked("readability", url, text, body, named=one.name)
+        page.measured = False
+        if page.found.blocks:
+            yield page
+
+
+def read_strings(folder: Path, counted: float):
+    """Yield the pages of adbar/trafilatura's evaluation."""
+    for url, said in json.loads((folder / "evaldata.json").read_text()).items():
+        for path in (folder / "eval" / said["file"], folder / "cache" / said["file"]):
+            if path.exists():
+                with contextlib.suppress(ValueError):
+                    yield Weak("strings", url, path.read_bytes(), said=said, counted=counted)
+                break
 
 
 class _Odds:
@@ -249,7 +332,9 @@ def score(page: Marked, chances: list[float]) -> tuple[float, float]:
 
 def report(marked: list[Marked], columns: dict[str, list[list[float]]]) -> None:
     print("| type | pages |", " | ".join(columns), "|\n|---|---|" + "---|" * len(columns))
-    scores = {name: [score(page, own) for page, own in zip(marked, chances, strict=True)] for name, chances in columns.items()}
+    measured = [place for place, page in enumerate(marked) if page.measured]
+    scores = {name: [score(marked[place], chances[place]) for place in measured] for name, chances in columns.items()}
+    marked = [marked[place] for place in measured]
     kinds = sorted({page.kind for page in marked} - {"scrapinghub"})
     for kind in (*kinds, "all types"):
         chosen = [place for place, page in enumerate(marked) if page.kind == kind or (kind == "all types" and page.kind != "scrapinghub")]
@@ -278,7 +363,8 @@ def _written(weights: evidence.Weights, first: lightgbm.Booster, again: lightgbm
 
 
 def learn(marked: list[Marked], *, folder: Path | None, write: Path | None) -> None:
-    weights = [weights_of([page for page in marked if page.fold() != number]) for number in range(FOLDS)]
+    told = [page for page in marked if not isinstance(page, Weak)]
+    weights = [weights_of([page for page in told if page.fold() != number]) for number in range(FOLDS)]
     rows = first_rows(marked, weights)
     chances, first = in_folds(marked, rows, _TREES)
     alone, asked = (second_rows(marked, rows, chances, asked=one) for one in (False, True))
@@ -290,18 +376,27 @@ def learn(marked: list[Marked], *, folder: Path | None, write: Path | None) -> N
         for number in range(FOLDS):
             (folder / f"{number}.json").write_text(_written(weights[number], first[number], again[number]))
     if write:
-        write.write_text(_written(weights_of(marked), fit(marked, rows, _TREES), fit(marked, alone + asked, _TREES_AGAIN)))
+        write.write_text(_written(weights_of(told), fit(marked, rows, _TREES), fit(marked, alone + asked, _TREES_AGAIN)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--articles", type=Path, required=True)
     parser.add_argument("--pages", type=Path, required=True)
+    parser.add_argument("--readability", type=Path, help="test/test-pages of mozilla/readability")
+    parser.add_argument("--strings", type=Path, help="tests of adbar/trafilatura")
+    parser.add_argument(
+        "--strings-count", type=float, default=0.3, help="what a page of --strings counts; others count 1"
+    )
     parser.add_argument("--half", choices=("tune", "all"), default="all")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--folds", type=Path)
     options = parser.parse_args()
     marked = list(read(options.articles, options.pages, options.half))
+    if options.readability:
+        marked.extend(read_readability(options.readability))
+    if options.strings:
+        marked.extend(read_strings(options.strings, options.strings_count))
     print(len(marked), "pages", sum(len(page.shares) for page in marked), "blocks", flush=True)
     learn(marked, folder=options.folds, write=options.write)
 
