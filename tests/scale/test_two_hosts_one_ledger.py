@@ -124,10 +124,13 @@ async def ended(process: subprocess.Popen) -> tuple[int, dict, str]:
 
 
 async def test_two_hosts_sync_two_sources_at_once_and_neither_takes_the_other_ones(world):
+    world.persona.hold_from = 1
+    world.persona.going_on.clear()  # neither comes to its end before the third has asked
     first, second = world.sync(world.a, "one"), world.sync(world.b, "two")
     await asyncio.wait_for(asyncio.gather(world.reading("one"), world.reading("two")), 120)
     too_many = world.sync(world.b, "one")
     code, told, err = await ended(too_many)
+    world.persona.going_on.set()
     assert code == 1
     assert world.a.name in err, err
     assert "works on the source 'one'" in told["sources"][0]["problems"][0]
