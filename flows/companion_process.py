@@ -98,19 +98,21 @@ def _import(port: int | None, *, whole: bool) -> Server | None:
         from flows import lean
 
         lean.prepare(serving=port is not None)
-    server = _serve(port) if port else None
+    server = _serve(port, whole=whole) if port else None
     importlib.import_module("flows.stages")
     return server
 
 
-def _serve(port: int) -> Server:
+def _serve(port: int, *, whole: bool) -> Server:
     import uvicorn
 
+    from flows import lean
     from flows.later_routes import LaterRoutes
 
     with LaterRoutes() as later:
         from prefect.server.api import server as api
-
+    if not whole:
+        lean.serve_one_run(api)
     app = later.before(api.create_app())
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
     threading.Thread(target=server.run, name=_SERVING, daemon=True).start()

@@ -140,7 +140,7 @@ async def follow(conductor: Conductor | Mirror) -> dict[str, Any]:
         TerminationSignal: the flow run's process was told to end; the run is resumable.
     """
     logger = get_run_logger()
-    following: list[asyncio.Task[Any]] = []
+    following: set[asyncio.Task[Any]] = set()
     work = conductor.start()
     terminated = asyncio.Event()
     over = asyncio.Event()
@@ -198,10 +198,11 @@ async def _watch(on_cancel: Callable[[], None]) -> None:
     on_cancel()
 
 
-async def _tell(conductor: Conductor | Mirror, following: list[asyncio.Task[Any]]) -> None:
+async def _tell(conductor: Conductor | Mirror, following: set[asyncio.Task[Any]]) -> None:
     async for step in conductor.follow():
-        told = _TASKS[step.kind](name=step.name, step=step, return_state=True)
-        following.append(asyncio.create_task(told))
+        told = asyncio.create_task(_TASKS[step.kind](name=step.name, step=step, return_state=True))
+        following.add(told)
+        told.add_done_callback(following.discard)
 
 
 async def _count(conductor: Conductor | Mirror, over: asyncio.Event) -> None:
