@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _M_ARENA_MAX = -8
+_OBJECTS = 3_000
 
 
 def share_arenas(most: int = 2) -> None:
     """Let the threads that start from now on share few heaps: in one of its own, each would keep what it once used."""
     _of_glibc("mallopt")(_M_ARENA_MAX, most)
+
+
+def collect_rarely() -> None:
+    """Look for cycles once in 3,000 new objects, and never among those that are there by now: modules, mostly."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS, 10, 20)
 
 
 def give_back() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from connectors.persona.client import PersonaClient
 
 LOOKED_FOR = ("sent", "delivered", "verified", "updating", "deleting", "quarantined")
+_RECORDED = ("delivered", "verified", "quarantined")
 _READS = 4
 _CONFIRMED_AT_ONCE = 1000
 _SHORTEST, _LONGEST = 0.5, 2.0
@@ -57,10 +58,12 @@ class Findings:
     Attributes:
         seen: the items of each version that is there.
         looked_for: the versions that may be there, by state.
+        news: those of ``seen`` that are to be recorded: not verified yet, or as other items than these.
     """
 
     seen: dict[int, Sequence[str]] = field(default_factory=dict)
     looked_for: dict[str, list[int]] = field(default_factory=dict)
+    news: list[int] = field(default_factory=list)
     missing: list[Holding] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     changed: list[Holding] = field(default_factory=list)
@@ -100,9 +103,8 @@ class Reconciler:
         revived = found.in_state("quarantined")
         if revived:
             await self._ledger.sending.revive(run, revived)
-        chosen = found.in_state("delivered", "verified", "quarantined")
-        for start in range(0, len(chosen), _CONFIRMED_AT_ONCE):
-            part = {version: found.seen[version] for version in chosen[start : start + _CONFIRMED_AT_ONCE]}
+        for start in range(0, len(found.news), _CONFIRMED_AT_ONCE):
+            part = {version: found.seen[version] for version in found.news[start : start + _CONFIRMED_AT_ONCE]}
             await self._ledger.sending.confirm(run, part)
 
     async def confirm(self, run: Run) -> None:
@@ -222,6 +224,8 @@ class _Comparison:
 
     def _take(self, holding: Holding, ids: Sequence[str]) -> None:
         self._found.seen[holding.version_id] = ids
+        if holding.state in _RECORDED and (holding.state != "verified" or tuple(ids) != holding.items):
+            self._found.news.append(holding.version_id)
         self._taken.update(ids)
 
     async def _pieces(self, left: list[Holding]) -> list[Holding]:

@@ -359,9 +359,10 @@ async def open_run(
         UsageError: an option that cannot work, or another run of this source is active.
         FatalError: the state cannot be written.
     """
+    memory.collect_rarely()  # for the imports, and below for what they brought
     from connectors.pipeline import parts
 
-    return await parts.assemble(
+    run = await parts.assemble(
         source,
         persona=persona,
         state=state,
@@ -369,3 +370,5 @@ async def open_run(
         progress=progress if progress is not None else Progress(),
         cleaners=cleaners or parts.open_pool,
     )
+    memory.collect_rarely()
+    return run

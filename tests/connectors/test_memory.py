@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import pytest
@@ -21,6 +22,18 @@ def test_what_many_small_pieces_took_goes_back_to_the_system():
     memory.give_back()
     assert resident() < full - 25 * MEGABYTE
     assert len(last) == 2000
+
+
+def test_garbage_is_looked_for_rarely_and_not_among_what_is_there():
+    was, there = gc.get_threshold(), [[]]
+    there.append(there)
+    try:
+        memory.collect_rarely()
+        assert gc.get_threshold()[0] > was[0]
+        assert not any(seen is there for seen in gc.get_objects())
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*was)
 
 
 def test_a_function_that_the_c_library_does_not_have_does_nothing():

@@ -125,6 +125,27 @@ async def test_pages_go_out_in_batches_and_are_verified(rig):
     assert rig.holds() == of(PAGES)
 
 
+async def verified_by(rig):
+    """Return in which run each version was last written down as verified, by its id."""
+    rows = "SELECT id, verified_run FROM versions ORDER BY id"
+    found = await rig.ledger._writer.call(lambda connection: connection.exec_driver_sql(rows).all())
+    return [run for _, run in found]
+
+
+async def test_what_is_verified_as_the_same_item_is_not_written_down_again(rig):
+    await rig.night(PAGES)
+    first = rig.run.id
+    _, _, coverage, _ = await rig.night(PAGES)
+    assert coverage.verified == 7
+    assert await verified_by(rig) == [first] * 7
+    (moved, text), *_ = rig.server.items.items()
+    del rig.server.items[moved]
+    rig.server.items["another"] = text
+    _, _, coverage, _ = await rig.night(PAGES)
+    assert (coverage.verified, coverage.missing) == (7, 0)
+    assert sorted(await verified_by(rig)) == [*[first] * 6, rig.run.id], "it is another item now"
+
+
 async def test_a_stream_has_one_id_for_the_whole_run(rig):
     rig.options = rig.options.model_copy(update={"delivery": "stream"})
     _, _, coverage, counts = await rig.night(PAGES)
