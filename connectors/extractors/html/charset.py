@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"))
 
@@ -99,21 +100,28 @@ def prescan(data: bytes) -> str:
 
     Source: HTML Standard, section 13.2.3.2 (prescan a byte stream to determine its encoding).
     """
-    head = _COMMENT.sub(b"", data[:_PRESCAN_BYTES])
-    for meta in _META.finditer(head):
-        attributes: dict[bytes, bytes] = {}
-        for name, *values in _ATTRIBUTE.findall(meta.group(1)):
-            attributes.setdefault(name.lower(), b"".join(values))
-        label = attributes.get(b"charset", b"")
-        if not label and attributes.get(b"http-equiv", b"").lower() == b"content-type":
-            found = _CHARSET_IN_CONTENT.search(attributes.get(b"content", b""))
-            label = b"".join(group or b"" for group in found.groups()) if found else b""
-        name = codec(label.decode("ascii", "replace"))
-        if name:
+    head = data[:_PRESCAN_BYTES]
+    if b"<!--" in head:
+        head = _COMMENT.sub(b"", head)
+    for meta in _META.findall(head):
+        if name := _declared(meta):
             # A meta that could be read as ASCII cannot stand in UTF-16.
             return "utf-8" if name.startswith("utf-16") else name
     declared = _XML_DECLARATION.match(head)
     return codec(declared.group(1).decode("ascii")) if declared else ""
+
+
+@lru_cache(maxsize=256)  # the pages of a site declare the same
+def _declared(meta: bytes) -> str:
+    """Return the codec that a meta element, given by what stands after its name, declares; empty when none."""
+    attributes: dict[bytes, bytes] = {}
+    for name, *values in _ATTRIBUTE.findall(meta):
+        attributes.setdefault(name.lower(), b"".join(values))
+    label = attributes.get(b"charset", b"")
+    if not label and attributes.get(b"http-equiv", b"").lower() == b"content-type":
+        found = _CHARSET_IN_CONTENT.search(attributes.get(b"content", b""))
+        label = b"".join(group or b"" for group in found.groups()) if found else b""
+    return codec(label.decode("ascii", "replace"))
 
 
 def _stray_bytes(error: UnicodeError) -> tuple[str, int]:

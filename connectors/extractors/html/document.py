@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import re
 from dataclasses import dataclass, field, replace
@@ -84,7 +85,8 @@ class Document:
     def resolve(self, href: str) -> str:
         """Return a link's absolute target, its fragment kept; empty when a reader cannot follow it."""
         href = href.strip()
-        if ":" in (lower := href[:11].lower()):
+        if ":" in href[:11]:
+            lower = href[:11].lower()
             if lower.startswith(("javascript:", "data:", "vbscript:", "about:", "blob:")):
                 return ""
             if lower.startswith(_OTHER_SCHEMES):
@@ -142,8 +144,8 @@ def refusal(body: bytes) -> Problem | None:
 def _nesting(body: bytes) -> int:
     """Return how deep elements are nested, from their tags alone: parsing such a page takes minutes."""
     depth = deepest = 0
-    for tag in _NESTING.finditer(body):
-        if tag.group(1):
+    for closing in _NESTING.findall(body):
+        if closing:
             depth = max(0, depth - 1)
         else:
             depth += 1
@@ -164,7 +166,7 @@ def parse(resource: Resource) -> Document | Problem:
     root_name = _XML_ROOT.match(text[:2000])
     if root_name and root_name.group(1).lower() in _XML_NOT_PAGES:
         return Problem(rule="not-html", detail=f"The document is XML of another kind ({root_name.group(1)}).")
-    parser = LexborHTMLParser(text)
+    parser = LexborHTMLParser(decoded.raw.removeprefix(codecs.BOM_UTF8) or text)
     root, content = parser.root, parser.body
     if root is None or content is None:
         frames = root is not None and root.css_first("frameset") is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from connectors.extractors.html import special
+from connectors.extractors.html.kinds import DROP
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -108,7 +108,7 @@ class Measured:
             kind = child.tag
             if kind == "-text":
                 own += len("".join((child.text_content or "").split()))
-            elif kind not in _SILENT and dropped.get(child.mem_id) != special.DROP:
+            elif kind not in _SILENT and dropped.get(child.mem_id) != DROP:
                 below = self.take(child, dropped, in_link=in_link or kind == "a")
                 total.chars += below.chars
                 total.linked += below.linked
@@ -196,12 +196,12 @@ def chrome(body: LexborNode, kinds: dict[int, str]) -> list[str]:
         guard = _GUARD_OF_COMMENTS if _COMMENTS.search(_named(node)) else _GUARD
         if size is not None and _weight(size) > guard * max(_weight(whole), 1):
             continue
-        kinds[node.mem_id] = special.DROP
+        kinds[node.mem_id] = DROP
         if size is not None and size.chars:
             names.append(f"{node.tag} {(node.attributes.get('class') or node.attributes.get('id') or '')[:40]}".strip())
     for node in body.css("header"):
         if node.parent is not None and node.parent.tag == "body" and not node.css_first("h1"):
-            kinds[node.mem_id] = special.DROP
+            kinds[node.mem_id] = DROP
     return names
 
 
@@ -213,7 +213,7 @@ def dominant(start: LexborNode, kinds: dict[int, str], measured: Measured, *, is
         sizes = [
             (child, _weight(size))
             for child in node.iter()
-            if (size := measured.of.get(child.mem_id)) is not None and kinds.get(child.mem_id) != special.DROP
+            if (size := measured.of.get(child.mem_id)) is not None and kinds.get(child.mem_id) != DROP
         ]
         if not sizes:
             return node
@@ -240,9 +240,7 @@ def _headed_beside(
         if child is not best and weight > least and child.css_first(_HEADINGS):
             return True
     return any(
-        child.tag in {"h1", "h2", "h3", "h4"}
-        and kinds.get(child.mem_id) != special.DROP
-        and (child.text() or "").strip()
+        child.tag in {"h1", "h2", "h3", "h4"} and kinds.get(child.mem_id) != DROP and (child.text() or "").strip()
         for child in node.iter()
     )
 
@@ -252,7 +250,7 @@ def beginning(body: LexborNode, kinds: dict[int, str], measured: Measured, *, is
 
     def weight(node: LexborNode) -> float:
         size = measured.of.get(node.mem_id)
-        return _weight(size) if size is not None and kinds.get(node.mem_id) != special.DROP else 0.0
+        return _weight(size) if size is not None and kinds.get(node.mem_id) != DROP else 0.0
 
     whole = weight(body)
     start = body
@@ -311,10 +309,10 @@ def prune(node: LexborNode, kinds: dict[int, str], measured: Measured) -> int:
     dropped = 0
     for child in node.css(", ".join(_TEASERS)):
         size = measured.of.get(child.mem_id)
-        if size is None or child.mem_id == node.mem_id or kinds.get(child.mem_id) == special.DROP or not size.chars:
+        if size is None or child.mem_id == node.mem_id or kinds.get(child.mem_id) == DROP or not size.chars:
             continue
         if (size.linked > 0.6 * size.chars and size.prose < _LITTLE_PROSE) or _GALLERY.search(_named(child)):
-            kinds[child.mem_id] = special.DROP
+            kinds[child.mem_id] = DROP
             dropped += 1
     return dropped
 

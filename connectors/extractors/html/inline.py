@@ -74,13 +74,17 @@ def destination(url: str) -> str:
     """Return ``url`` as a link destination."""
     if "<" in url or ">" in url:
         url = url.replace("<", "%3C").replace(">", "%3E")
-    if url.count("(") != url.count(")") or " " in url:
+    if " " in url or (("(" in url or ")" in url) and url.count("(") != url.count(")")):
         return f"<{url}>"
     return url
 
 
 def _leaf(text: str, style: int) -> str:
+    if not style:
+        return escape(text)
     if style & CODE:
+        if text[0] != " " != text[-1]:
+            return code_span(text)
         before, core, after = _apart(text)
         return f"{before}{code_span(core)}{after}" if core else text
     return text if style & RAW else escape(text)
@@ -167,10 +171,10 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
             text = " "  # noqa: PLW2901
         if words := text.split():
             folded = " ".join(words)
-            if not space and text[0].isspace():
-                folded = " " + folded
-            if space := text[-1].isspace():
-                folded += " "
+            if len(folded) == len(text):  # nothing stands around the words
+                space = False
+            else:
+                folded, space = _spaced(text, folded, at_space=space)
         elif space or not text:
             continue
         else:
@@ -181,6 +185,14 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
             out.append((folded, style, link))
             last_style, last_link = style, link
     return out
+
+
+def _spaced(text: str, folded: str, *, at_space: bool) -> tuple[str, bool]:
+    """Return a folded text with the space that stood around it, unless one stands before, and whether it ends so."""
+    if not at_space and text[0].isspace():
+        folded = " " + folded
+    ends = text[-1].isspace()
+    return (folded + " " if ends else folded), ends
 
 
 def _apart(text: str) -> tuple[str, str, str]:
@@ -195,7 +207,11 @@ def _apart(text: str) -> tuple[str, str, str]:
 
 
 def _linked(link: str, runs: list[Run]) -> str:
-    before, core, after = _apart(_broken(runs) if (BREAK, 0, link) in runs else _styled(runs))
+    if len(runs) == 1 and runs[0][0] != BREAK:
+        written = _alone(runs[0], 0)
+    else:
+        written = _broken(runs) if (BREAK, 0, link) in runs else _styled(runs)
+    before, core, after = _apart(written)
     return f"{before}[{core}]({destination(link)}){after}" if core else before
 
 
@@ -227,14 +243,17 @@ def _joined(runs: list[Run]) -> str:
     open_link = ""
     for run in runs:
         text, style, link = run
-        if group and (link != open_link or not (link or style & _NESTED)):
+        whole = link or style & _NESTED
+        if group and (link != open_link or not whole):
             parts.append(_linked(open_link, group) if open_link else _nested(group, 0))
             group = []
-        if link or style & _NESTED:
+        if whole:
             group.append(run)
             open_link = link
+        elif style:
+            parts.append(_leaf(text, style))
         else:
-            parts.append(BREAK if text == BREAK else _leaf(text, style))
+            parts.append(BREAK if text == BREAK else escape(text))
     if group:
         parts.append(_linked(open_link, group) if open_link else _nested(group, 0))
     return "".join(parts)
@@ -269,3 +288,14 @@ def render(runs: list[Run]) -> list[str]:
         if joined:
             paragraphs.append(guard_lines(joined))
     return paragraphs
+
+
+def indented(text: str, width: int) -> str:
+    """Indent every line that is not empty."""
+    space = " " * width
+    return "\n".join(space + row if row else row for row in text.split("\n"))
+
+
+def quoted(blocks: list[str]) -> str:
+    """Return the blocks as a quotation."""
+    return "\n".join(f"> {row}" if row else ">" for row in "\n\n".join(blocks).split("\n"))

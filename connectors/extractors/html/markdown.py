@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from connectors.extractors.html import code, special, tables
-from connectors.extractors.html.inline import BOLD, BREAK, CODE, ITALIC, RAW, STRIKE, line, render
+from connectors.extractors.html import code, formulas, special, tables
+from connectors.extractors.html.inline import BOLD, BREAK, CODE, ITALIC, RAW, STRIKE, indented, line, quoted, render
+from connectors.extractors.html.kinds import DROP
+from connectors.extractors.html.tree import KNOWN_TAGS, TEXT, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +54,7 @@ class Flow:
         """Close the open paragraph."""
         if self.runs:
             self.blocks.extend(render(self.runs))
-            self.runs = []
+            self.runs.clear()
 
     def add(self, block: str) -> None:
         """Close the open paragraph and add a block."""
@@ -66,7 +67,7 @@ class Writer:
     """Writes nodes as Markdown.
 
     Attributes:
-        kinds: by `mem_id` what a node is beyond its tag (`special.KINDS`); `special.DROP` leaves it out.
+        kinds: by `mem_id` what a node is beyond its tag (`kinds.KINDS`); `DROP` leaves it out.
         resolve: makes a link's target absolute; empty when it is no target.
         tab_names: the handles of tabs by their own id and by the panel's that they open; gathered by the first panel.
         tab_places: by `mem_id` of an element that holds tabs, each panel in it and its handle, where there are as many.
@@ -83,6 +84,11 @@ class Writer:
 
     def blocks(self, node: LexborNode) -> list[str]:
         """Return the Markdown blocks of what is inside ``node``."""
+        only = node.first_child
+        if only is None:
+            return []
+        if only.tag_id == TEXT and only.next is None and only.mem_id not in self.kinds:
+            return render([(only.text_content or "", self._style, self._link)])
         flow = Flow()
         self._children(node, flow)
         flow.flush()
@@ -106,34 +112,32 @@ class Writer:
 
     def hide(self, node: LexborNode) -> None:
         """Leave ``node`` out from now on: it has been written elsewhere."""
-        self.kinds[node.mem_id] = special.DROP
+        self.kinds[node.mem_id] = DROP
 
     def _children(self, node: LexborNode, flow: Flow) -> None:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooDeepError
-        kinds, style, link = self.kinds, self._style, self._link
+        kinds, style, link, runs = self.kinds, self._style, self._link, flow.runs
         child = node.first_child
         while child is not None:
-            tag = child.tag
+            tag = child.tag_id
             if child.mem_id in kinds:
                 self._node(child, flow)
-            elif tag == "-text":
+            elif tag == TEXT:
                 text = child.text_content or ""
-                if flow.runs or not text.isspace():  # white space before a paragraph is nobody's
-                    flow.runs.append((text, style, link))
-            elif (write := _WRITERS.get(tag)) is not None:
-                write(self, child, flow)
+                if runs or not text.isspace():  # white space before a paragraph is nobody's
+                    runs.append((text, style, link))
             else:
-                self._children(child, flow)
+                (_BY_TAG.get(tag) or _writer(child))(self, child, flow)
             child = child.next
         self._depth -= 1
 
     def _node(self, node: LexborNode, flow: Flow) -> None:
         kind = self.kinds.get(node.mem_id)
-        if kind is not None and (kind == special.DROP or special.WRITERS[kind](self, node, flow)):
+        if kind is not None and (kind == DROP or special.WRITERS[kind](self, node, flow)):
             return
-        _WRITERS.get(node.tag, Writer._children)(self, node, flow)
+        (_BY_TAG.get(node.tag_id) or _writer(node))(self, node, flow)
 
     def _leave_out(self, _node: LexborNode, _flow: Flow) -> None:
         pass
@@ -145,9 +149,10 @@ class Writer:
         if flow.runs:
             flow.flush()
 
-    def _styled(self, node: LexborNode, flow: Flow, style: int) -> None:
+    def styled(self, node: LexborNode, flow: Flow, style: int) -> None:
+        """Add what is inside ``node`` to the open paragraph in another style."""
         only = node.first_child
-        if only is not None and only.tag == "-text" and only.next is None and only.mem_id not in self.kinds:
+        if only is not None and only.tag_id == TEXT and only.next is None and only.mem_id not in self.kinds:
             flow.runs.append((only.text_content or "", self._style | style, self._link))
             return
         before = self._style
@@ -158,7 +163,7 @@ class Writer:
     def bold(self, node: LexborNode) -> str:
         """Return what is inside ``node`` on one bold line."""
         flow = Flow()
-        self._styled(node, flow, BOLD)
+        self.styled(node, flow, BOLD)
         if not flow.blocks:
             return line([(text, style & ~ITALIC, link) for text, style, link in flow.runs])
         flow.flush()
@@ -192,12 +197,12 @@ class Writer:
         flow.add(f"{'#' * level} {text}" if text else "")
 
     def _pre(self, node: LexborNode, flow: Flow) -> None:
-        text = code.text_of(node, special.dropped(self.kinds))
+        text = code.text_of(node, self.kinds)
         flow.add(code.fence(text, code.language(node)) if text.strip() else "")
 
     def _quote(self, node: LexborNode, flow: Flow) -> None:
         blocks = self.blocks(node)
-        flow.add(special.quoted(blocks))
+        flow.add(quoted(blocks))
 
     def _list(self, node: LexborNode, flow: Flow) -> None:
         if (node.tag != "ol" and _lays_out(node)) or self._notes(node):
@@ -213,7 +218,7 @@ class Writer:
         return first is not None and self.kinds.get(first.mem_id) == "note"
 
     def _list_text(self, node: LexborNode) -> str:
-        number = special.number(node.attributes.get("start"), 1) if node.tag == "ol" else 0
+        place = number(node.attributes.get("start"), 1) if node.tag == "ol" else 0
         items: list[str] = []
         loose = False
         child = node.first_child
@@ -228,14 +233,14 @@ class Writer:
             own.flush()
             if own.blocks:
                 if child.tag != "li" and items and child.tag in {"ul", "ol"}:
-                    items[-1] += "\n" + special.indented("\n\n".join(own.blocks), 2 if not number else 3)
+                    items[-1] += "\n" + indented("\n\n".join(own.blocks), 3 if place else 2)
                 else:
-                    marker = f"{number}. " if number else "- "
+                    marker = f"{place}. " if place else "- "
                     tight = _tight(own.blocks)
                     loose = loose or not tight
                     body = ("\n" if tight else "\n\n").join(own.blocks)
-                    items.append(marker + special.indented(body, len(marker)).lstrip(" "))
-                    number += bool(number)
+                    items.append(marker + indented(body, len(marker)).lstrip(" "))
+                    place += bool(place)
             child = child.next
         return ("\n\n" if loose else "\n").join(items)
 
@@ -246,7 +251,7 @@ class Writer:
             self._block(node, flow)
             return
         text = "\n\n".join(self.blocks(node))
-        flow.add(f"- {special.indented(text, 2).lstrip(' ')}" if text else "")
+        flow.add(f"- {indented(text, 2).lstrip(' ')}" if text else "")
 
     def _image(self, node: LexborNode, flow: Flow) -> None:
         special.image(self, node, flow)
@@ -262,7 +267,7 @@ class Writer:
         special.details(self, node, flow)
 
     def _math(self, node: LexborNode, flow: Flow) -> None:
-        special.mathml(self, node, flow)
+        formulas.mathml(self, node, flow)
 
     def _raised(self, node: LexborNode, flow: Flow) -> None:
         text = (node.text() or "").strip()
@@ -300,10 +305,17 @@ def _tight(blocks: list[str]) -> bool:
     return all(block.startswith(("- ", "1. ")) for block in blocks[1:]) and not blocks[0].startswith(("#", "`", "|"))
 
 
+def _styling(style: int) -> Callable[[Writer, LexborNode, Flow], None]:
+    def write(writer: Writer, node: LexborNode, flow: Flow) -> None:
+        writer.styled(node, flow, style)
+
+    return write
+
+
 _WRITERS: dict[str | None, Callable[[Writer, LexborNode, Flow], None]] = {
     **dict.fromkeys(NEVER_WRITTEN, Writer._leave_out),  # noqa: SLF001 - the table is part of the class
     **dict.fromkeys(_BLOCK, Writer._block),  # noqa: SLF001
-    **{tag: partial(Writer._styled, style=style) for tag, style in _STYLES.items()},  # noqa: SLF001
+    **{tag: _styling(style) for tag, style in _STYLES.items()},
     "a": Writer._anchor,  # noqa: SLF001
     "br": Writer._break,  # noqa: SLF001
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), Writer._heading),  # noqa: SLF001
@@ -320,3 +332,14 @@ _WRITERS: dict[str | None, Callable[[Writer, LexborNode, Flow], None]] = {
     "rt": Writer._ruby,  # noqa: SLF001
     "q": Writer._q,  # noqa: SLF001
 }
+
+_BY_TAG: dict[int, Callable[[Writer, LexborNode, Flow], None]] = {}
+"""`_WRITERS` by the parser's number of a tag, which is had for a third of what its name costs."""
+
+
+def _writer(node: LexborNode) -> Callable[[Writer, LexborNode, Flow], None]:
+    """Return what writes a node, by its tag, and remember it where the number stands for one tag in all documents."""
+    write = _WRITERS.get(node.tag, Writer._children)  # noqa: SLF001
+    if node.tag_id < KNOWN_TAGS:
+        _BY_TAG[node.tag_id] = write
+    return write

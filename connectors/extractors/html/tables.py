@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors.extractors.html import special
 from connectors.extractors.html.inline import code_span
+from connectors.extractors.html.kinds import DROP
+from connectors.extractors.html.tree import number
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -34,7 +35,7 @@ def _rows(table: LexborNode) -> tuple[list[tuple[LexborNode, bool]], list[Lexbor
 
 def _cells(row: LexborNode, writer: Writer) -> list[LexborNode]:
     kinds = writer.kinds
-    return [cell for cell in row.iter() if cell.tag in {"td", "th"} and kinds.get(cell.mem_id) != special.DROP]
+    return [cell for cell in row.iter() if cell.tag in {"td", "th"} and kinds.get(cell.mem_id) != DROP]
 
 
 _CODE_WITH_NUMBERS = frozenset({
@@ -69,6 +70,9 @@ def _stands_side_by_side(table: LexborNode, grid: list[list[LexborNode]]) -> boo
 def _cell_text(cell: LexborNode, writer: Writer) -> str:
     pieces: list[str] = []
     for block in writer.blocks(cell):
+        if "\n" not in block and not block.startswith(("```", "- ", " ")):
+            pieces.append(block.strip())
+            continue
         code: list[str] | None = None
         for row in block.split("\n"):
             text = row.strip()
@@ -94,9 +98,13 @@ def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
     for cells in grid:
         row: list[str] = []
         for cell in cells:
-            _take(row, below)
+            if below:
+                _take(row, below)
             text = _cell_text(cell, writer)
             attributes = cell.attributes
+            if "rowspan" not in attributes and "colspan" not in attributes:
+                row.append(text)
+                continue
             down = min(_span(attributes.get("rowspan")), 1 + _MAX_REPEATED // (len(text) + 1))
             wide = min(_span(attributes.get("colspan")), max(_MAX_COLUMNS - len(row), 1))
             for place in range(wide):
@@ -104,13 +112,14 @@ def _filled(grid: list[list[LexborNode]], writer: Writer) -> list[list[str]]:
                 if down > 1 and len(row) < _MAX_COLUMNS:
                     below[len(row)] = (down - 1, shown)
                 row.append(shown)
-        _take(row, below)
+        if below:
+            _take(row, below)
         out.append(row)
     return out
 
 
 def _span(text: str | None) -> int:
-    return min(special.number(text, 1) or 1, _MAX_SPAN) if text else 1
+    return min(number(text, 1) or 1, _MAX_SPAN) if text else 1
 
 
 def _take(row: list[str], below: dict[int, tuple[int, str]]) -> None:
@@ -141,7 +150,7 @@ def _laid_out(grid: list[list[LexborNode]], writer: Writer) -> list[str]:
 def written(writer: Writer, table: LexborNode) -> list[str]:
     """Return the table as Markdown blocks: its caption, then its rows."""
     rows, captions = _rows(table)
-    rows = [(row, head) for row, head in rows if writer.kinds.get(row.mem_id) != special.DROP]
+    rows = [(row, head) for row, head in rows if writer.kinds.get(row.mem_id) != DROP]
     grid = [_cells(row, writer) for row, _ in rows]
     heads = [head for (_, head), cells in zip(rows, grid, strict=True) if cells]
     grid = [cells for cells in grid if cells]

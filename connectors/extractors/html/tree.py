@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,8 +18,17 @@ _UNCERTAIN = re.compile(r"[\\|&/]|[^\x00-\x7f]")  # escapes, name spaces, nestin
 _ATTRIBUTE = re.compile(r"\[\s*([A-Za-z_][\w-]*)[^\]]*\]")
 _PSEUDO = re.compile(r"::?[A-Za-z-]+")
 _NAME = re.compile(r"[.#]?[A-Za-z_-][\w-]*")
+_VALUED = frozenset({"role", "itemprop"})
+_EXACT = re.compile(rf"\[\s*({'|'.join(sorted(_VALUED))})\s*=\s*([\w-]+)\s*\]", re.IGNORECASE)
 _TELLING = frozenset({"a", "area", "frame", "iframe", "link", "meta"})
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_NUMBER = attrgetter("tag_id")
+_ATTRIBUTES = attrgetter("attributes")
+_AT_ONCE = 4096  # elements whose attributes are held: a hostile page has half a million
+TEXT = 2
+"""The parser's number for a piece of text, where elements have that of their tag."""
+KNOWN_TAGS = 256
+"""Smaller numbers stand for the same tag in all documents; a tag that the parser does not know has an address."""
 
 
 class Tree:
@@ -27,7 +37,7 @@ class Tree:
     Attributes:
         root: the outermost element.
         names: what a selector can ask for, in lower case: tags (``p``), classes (``.note``), ids (``#top``) and the
-            names of attributes (``[href``).
+            names of attributes (``[href``), with their values for those of `_VALUED` (``[role=main``).
         told: tag and attributes of the elements that speak to machines or lead elsewhere (`_TELLING`), in order.
     """
 
@@ -43,23 +53,32 @@ class Tree:
         return (attributes for tag, attributes in self.told if tag == "meta")
 
     def _names(self) -> frozenset[str]:
-        tags: set[str] = set()
+        tags: dict[int, str] = {}
         keys: set[str] = set()
-        ids: set[str | None] = set()
+        values: set[str] = set()
+        ids: list[str] = []
         classes: set[str | None] = set()
-        for node in self.root.traverse():
-            tag = node.tag or ""
-            tags.add(tag)
-            if attributes := node.attributes:
-                keys.update(attributes)
-                classes.add(attributes.get("class"))
-                ids.add(attributes.get("id"))
-                if tag in _TELLING:
-                    self.told.append((tag, attributes))
+        nodes = self.root.css("*")
+        for start in range(0, len(nodes), _AT_ONCE):
+            some = nodes[start : start + _AT_ONCE]
+            numbers = list(map(_NUMBER, some))
+            for number, node in dict(zip(numbers, some, strict=True)).items():
+                if number not in tags:
+                    tags[number] = node.tag or ""
+            found = list(map(_ATTRIBUTES, some))
+            keys.update(*found)
+            for key in keys & _VALUED:
+                values.update([f"[{key}={(said[key] or '').lower()}" for said in found if key in said])
+            classes.update([said["class"] for said in found if "class" in said])
+            ids.extend([said["id"] or "" for said in found if "id" in said])
+            telling = {number: tag for number, tag in tags.items() if tag in _TELLING}
+            pairs = zip(numbers, found, strict=True)
+            self.told.extend([(telling[number], said) for number, said in pairs if number in telling and said])
         names = {f".{name}" for name in " ".join(filter(None, classes)).lower().split()}
-        names.update(f"#{name.lower()}" for name in ids if name)
+        names.update(("#" + "\n#".join(ids)).lower().split("\n"))
         names.update(f"[{key.lower()}" for key in keys)
-        return frozenset(names | tags)
+        names.update(values)
+        return frozenset(names.union(tags.values()))
 
     def css(self, selector: str, within: LexborNode | None = None) -> list[LexborNode]:
         """Return the nodes that match, in document order, as `LexborNode.css` does (a node matches itself)."""
@@ -75,6 +94,14 @@ class Tree:
         """Return the first node that matches."""
         possible = _possible(selector, self.names)
         return (self.root if within is None else within).css_first(possible) if possible else None
+
+
+def number(text: str | None, default: int) -> int:
+    """Return a whole number from an attribute, ``default`` where it is none."""
+    try:
+        return max(0, min(int(text or default), 999_999_999))
+    except ValueError:
+        return default
 
 
 def outermost(nodes: Iterable[LexborNode], within: Iterable[LexborNode] = ()) -> list[LexborNode]:
@@ -169,6 +196,7 @@ def _needed(alternative: str) -> frozenset[str]:
         if inner == bare:
             return frozenset()
         bare = inner
-    names = {f"[{name.lower()}" for name in _ATTRIBUTE.findall(bare)}
+    names = {f"[{name.lower()}" for name in _ATTRIBUTE.findall(_EXACT.sub(" ", bare))}
+    names.update(f"[{name}={value}".lower() for name, value in _EXACT.findall(bare))
     names.update(name.lower() for name in _NAME.findall(_PSEUDO.sub(" ", _ATTRIBUTE.sub(" ", bare))))
     return frozenset(names)

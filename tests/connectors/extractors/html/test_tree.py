@@ -3,15 +3,16 @@
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+from connectors.extractors.html.kinds import KINDS
 from connectors.extractors.html.rules import SYSTEMS
-from connectors.extractors.html.special import KINDS
-from connectors.extractors.html.tree import Tree, needs, outermost, together
+from connectors.extractors.html.tree import KNOWN_TAGS, TEXT, Tree, needs, outermost, together
 
 PAGE = """<html id=XF lang=en><head><meta name=generator content=x><link rel="next Prev" href=/n></head>
 <body class="Home single-post" data-Role=x><div class="a note"><p style="color: red">One <a href=#x>two</a></p></div>
 <DIV CLASS='Note b' hidden><template><p class=inside>no</p></template><my-part></my-part></DIV>
 <ul><li id=Top>x<li aria-hidden=true>y</ul><svg><path class=line /></svg><p class>z
-<noscript><p class=quiet>q</noscript>"""
+<noscript><p class=quiet>q</noscript>
+<div ROLE=Main><i role="main" itemprop='datePublished dateModified' role2=x></i></div>"""
 SELECTORS = [
     *(selector for _, selector in KINDS),
     *(selector for system in SYSTEMS for selector in (system.detect, *system.container, *system.drop) if selector),
@@ -19,6 +20,16 @@ SELECTORS = [
     *("div > p", "[style], [nothing]", "my-part", ".inside", ".line", ".quiet"),
     *(".a\\.b, p", "a[href='#x,y'], a[href^='#']"),
     *("[data-role]", "p:empty", "div:has(> p) a", "link[rel~=prev i]", "body.single-post, [itemprop=datePublished]"),
+    *(
+        "[role=main]",
+        "[role=Main]",
+        "[ROLE=main]",
+        "[role=main i]",
+        "[role='main']",
+        "[role=tablist], i[role=main]",
+        "[role]",
+    ),
+    *("[itemprop~=dateModified]", "[itemprop=datePublished]", "[role=main]:not([role=x]) > i", "div:has([role=main])"),
 ]
 
 
@@ -31,6 +42,27 @@ def test_a_selector_finds_what_the_parser_finds(doctype):
         assert [node.mem_id for node in tree.css(selector)] == expected, selector
         first = tree.first(selector)
         assert ([] if first is None else [first.mem_id]) == expected[:1], selector
+
+
+def test_a_value_that_no_element_has_is_known_without_a_query():
+    tree = Tree(LexborHTMLParser(PAGE).root)
+    assert {"[role", "[role=main"} <= tree.names
+    assert "[role=tablist" not in tree.names
+    assert needs("i[role=tablist]")[1] == {"i", "[role=tablist"}
+
+
+def test_the_parser_numbers_text_and_its_own_tags_alike_in_all_documents():
+    one, other = LexborHTMLParser("<p>x").body, LexborHTMLParser("<my-own>y</my-own><search><p>z").body
+    assert one.css_first("p").first_child.tag_id == other.css_first("p").first_child.tag_id == TEXT
+    assert one.css_first("p").tag_id == other.css_first("p").tag_id < KNOWN_TAGS
+    assert other.css_first("my-own").tag_id > KNOWN_TAGS
+
+
+def test_more_elements_than_are_looked_at_at_once_are_all_named():
+    many = "<b>x</b>" * 5000
+    tree = Tree(LexborHTMLParser(f"<a href=1></a><i class=First></i>{many}<i id=Last data-x></i><a href=2></a>").root)
+    assert {".first", "#last", "[data-x", "b"} <= tree.names
+    assert [said["href"] for tag, said in tree.told if tag == "a"] == ["1", "2"]
 
 
 def test_a_query_below_a_node_finds_that_node_and_what_is_in_it():
