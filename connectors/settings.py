@@ -30,7 +30,7 @@ class PersonaSettings(BaseSettings):
     Without a client secret there is no account, and the embedded knowledge base serves.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PERSONA_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PERSONA_", extra="ignore", defer_build=True)
 
     client_secret: SecretStr | None = None
     base_url: HttpUrl = PERSONA_BASE_URL
@@ -68,7 +68,7 @@ def default_user_agent(version: str) -> str:
 class DeliveryOptions(BaseModel):
     """How pages are sent."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True, defer_build=True)
 
     delivery: Literal["store", "stream"] = Field(
         "store",

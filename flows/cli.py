@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from flows import bytecode
-from flows.commands.frame import Frame
+
+bytecode.keep()  # first of all: what is imported before it is compiled at every start
+
+import click  # noqa: E402
+
+from flows.commands.frame import Frame  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED, USAGE, STOPPED = 1, 2, 3
+_GARBAGE_EVERY = 50_000
+"""Objects until cycles are looked for: the modules that a command imports hold hardly one, and many objects."""
 
 COMMANDS = {
     "import": ("flows.commands.imports:import_", "Import websites and documents once: crawl, clean, deliver, verify."),
@@ -88,7 +94,7 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
-    bytecode.keep()
+    gc.set_threshold(_GARBAGE_EVERY)
     os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect's client reports its use to its makers unless told not to
     os.environ.setdefault(
         "PYDANTIC_DISABLE_PLUGINS", "__all__"

@@ -8,7 +8,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import urllib.request
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +40,8 @@ def named_server() -> str:
 
 def is_alive(api_url: str, *, timeout_s: float = 2) -> bool:
     """Say whether a Prefect API answers there."""
+    import urllib.request
+
     with suppress(OSError, ValueError):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{api_url.rstrip('/')}/health", timeout=timeout_s) as answer:
@@ -208,6 +209,8 @@ def count(api_url: str, what: str, **filters: Any) -> int | None:
 
 
 def _asked(url: str, headers: dict[str, str], *, body: dict[str, Any] | None = None, timeout_s: float) -> Any:
+    import urllib.request
+
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 - the operator's own server
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

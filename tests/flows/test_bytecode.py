@@ -30,3 +30,11 @@ def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
     folder = run(tmp_path, PYTHONDONTWRITEBYTECODE="1")
     Path(folder).chmod(0o777)
     assert run(tmp_path, PYTHONDONTWRITEBYTECODE="1") == "None"
+
+
+def test_a_command_keeps_what_it_imports_first_too(tmp_path):
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(tmp_path)}
+    env.pop("PYTHONPYCACHEPREFIX", None)
+    subprocess.run([sys.executable, "-m", "flows.cli", "--help"], env=env, check=True, capture_output=True)
+    kept = {path.parent.name for path in tmp_path.rglob("core.*.pyc")}
+    assert "click" in kept
