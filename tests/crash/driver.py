@@ -188,7 +188,7 @@ def _assume_nothing_arrived(made: Delivery) -> None:
         await made._sending.settle(run, work.id, set())
         return ""
 
-    made._settle = settle
+    made._sender._settle = settle
 
 
 async def _sweep_nothing(_surplus) -> int:
