@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors.html import special
 from connectors.extractors.tidy import plain, split_blocks, squeezed
 
 if TYPE_CHECKING:
+    from connectors.extractors.html.blocks import Block, Blocks, Part
     from connectors.extractors.html.document import Document
 
 
@@ -23,6 +25,8 @@ _MAX_CHARS = 2_000_000  # its cost grows faster than the page
 _WORD = re.compile(r"\w+")
 _TARGET = re.compile(r"\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*\)")
 _SIZE = 3
+_HOLDS_PARAGRAPHS = frozenset({"div", "section", "article", "main", "body", "center"})
+_A_SENTENCE = 16  # words; what breaks alone set apart are paragraphs to a reader
 
 
 def _shingles(text: str) -> list[tuple[str, ...]]:
@@ -60,15 +64,58 @@ def filtered(content: str, html: str, uri: str) -> str:
     return "\n\n".join(block for block, keep in zip(blocks, kept, strict=True) if keep)
 
 
-def opinion(texts: list[str], html: str, uri: str) -> list[float] | None:
-    """Return how much of each text trafilatura takes for the article that a page is; None when it finds too little."""
+def opinion(found: Blocks, uri: str) -> list[float] | None:
+    """Return how much of each block trafilatura takes for the article that a page is; None when it finds too little."""
+    html = _outline(found)
     if len(html) > _MAX_CHARS:
         return None
-    wanted = [_shingles(text) for text in texts]
+    wanted = [_shingles(block.text) for block in found.blocks]
     shares = _shares(wanted, _text_of(html, uri))
     total = sum(map(len, wanted)) or 1
     held = sum(share * len(own) for share, own in zip(shares, wanted, strict=True))
     return shares if held >= _BELIEVED_OF_PAGE * total else None
+
+
+def _outline(found: Blocks) -> str:
+    """Return a page that says no more than its blocks, their elements' names and what of them is linked.
+
+    It is read in half the time of the whole page, and what is found in it is much the same.
+    """
+    out = ["<html>"]
+    opened: list[Part] = []
+    for block in found.blocks:
+        inner: list[Part] = []
+        part: Part | None = block.part
+        while part is not None and (part.depth >= len(opened) or opened[part.depth] is not part):
+            inner.append(part)
+            part = part.up
+        stays = 0 if part is None else part.depth + 1
+        out.extend(f"</{one.tag}>" for one in reversed(opened[stays:]))
+        opened[stays:] = reversed(inner)
+        out.extend(_opening(one) for one in opened[stays:])
+        out.append(_told(block))
+    return "".join(out)  # what is open at the end, the parser closes
+
+
+def _opening(part: Part) -> str:
+    if not part.named:
+        return f"<{part.tag}>"
+    kinds = part.named
+    if part.classes or part.ident:
+        kinds = kinds.removeprefix(f"{part.classes} {part.ident}").strip()
+    said = (("class", part.classes), ("id", part.ident), ("role", kinds), ("itemprop", kinds))
+    attributes = "".join(f' {key}="{escape(value)}"' for key, value in said if value)
+    return f"<{part.tag}{attributes}>"
+
+
+def _told(block: Block) -> str:
+    text = escape(block.text)
+    if block.linked:
+        words = block.text.split(" ")
+        linked, rest = " ".join(words[: block.linked]), " ".join(words[block.linked :])
+        text = f'<a href="/">{escape(linked)}</a> {escape(rest)}'
+    loose = block.part.tag in _HOLDS_PARAGRAPHS and block.words - block.linked >= _A_SENTENCE
+    return f"<p>{text}</p>" if loose else f"{text} "
 
 
 def _shares(wanted: list[list[tuple[str, ...]]], text: str) -> list[float]:

@@ -204,10 +204,10 @@ def _semantic_ancestor(node: LexborNode | None) -> LexborNode | None:
     return node
 
 
-def _opinion(document: Document, found: Blocks) -> list[float] | None:
+def _opinion(uri: str, found: Blocks) -> list[float] | None:
     from connectors.extractors.html import article
 
-    return article.opinion([block.text for block in found.blocks], document.decoded.text, document.uri)
+    return article.opinion(found, uri)
 
 
 def _judged(document: Document, kinds: dict[int, str], about: About) -> tuple[Choice, float] | None:
@@ -217,7 +217,7 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> tuple[Ch
     found = blocks.read(document.body, kinds)
     if found.parts[0].words < _FEW_WORDS or len(found.blocks) > _MOST_BLOCKS:
         return None
-    verdict = judge.verdict(found, about, document.uri, partial(_opinion, document))
+    verdict = judge.verdict(found, about, document.uri, partial(_opinion, document.uri))
     if verdict.sureness < _SURE_ENOUGH or True not in verdict.keep:
         return None
     home = judge.home(found, verdict.keep).node

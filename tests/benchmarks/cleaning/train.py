@@ -71,15 +71,14 @@ class Marked:
             raise ValueError(document.detail)
         self.kind, self.url, self.name, self.site = kind, url, named, site(url)
         self.about = metadata.read(document, hints=Hints())
-        self.found = blocks.read(document.body, special.kinds_of(document.tree, ()))
-        self.parser = document.parser  # nodes live as long as it does
+        self.found = _without_nodes(blocks.read(document.body, special.kinds_of(document.tree, ())))
         self.gold = words(gold)
         self.words = [words(block.text) for block in self.found.blocks]
         self.shares = numpy.array(_shares(self.words, self.gold))
         self.counts = numpy.array([block.words for block in self.found.blocks], dtype=float)
         self.opinion: list[float] | None = None
         if asked or self.about.article:
-            self.opinion = article.opinion([block.text for block in self.found.blocks], document.decoded.text, url)
+            self.opinion = article.opinion(self.found, url)
 
     def fold(self) -> int:
         return fold(self.site)
@@ -91,6 +90,16 @@ class Marked:
         if wrong > 2:
             counted = numpy.where(self.shares < 0.5, counted * 2 / wrong, counted)
         return (counted + 0.0005) * self.counted
+
+
+def _without_nodes(found: blocks.Blocks) -> blocks.Blocks:
+    """Let go of the parsed page: all of them together are ten gigabytes."""
+    for part in found.parts:
+        part.node = None
+    for block in found.blocks:
+        block.nodes = []
+    found.images.clear()
+    return found
 
 
 class Weak(Marked):
