@@ -51,7 +51,7 @@ def test_it_follows_one_run_after_the_other_and_ends_with_its_input(companion, p
         assert hear(companion) == {"following": True}
         assert hear(companion) == {"done": ""}
     companion.stdin.close()
-    assert companion.wait(30) == 0
+    assert companion.wait(120) == 0
     for name in ("one.example", "two.example"):
         run, logs = found(prefect_api, name)
         assert (run["state_type"], run["name"]) == ("COMPLETED", f"import {name}")
@@ -62,7 +62,7 @@ def test_a_command_that_dies_leaves_no_run_that_goes_on_for_ever(companion, pref
     say(companion, [*messages("dead.example")][:5])
     assert hear(companion) == {"following": True}
     companion.stdin.close()
-    assert companion.wait(30) == 0
+    assert companion.wait(120) == 0
     run, _ = found(prefect_api, "dead.example")
     assert run["state_type"] == "FAILED"
     assert "without a word" in run["state"]["message"]
@@ -88,7 +88,7 @@ def test_a_cancelled_flow_run_asks_its_command_to_stop_and_ends_cancelled(compan
     say(companion, [{"ended": 0, "good": True, "words": "Done."}, {"summary": stopped, "facts": {}, "prompts": []}])
     assert hear(companion) == {"done": ""}
     companion.stdin.close()
-    assert companion.wait(30) == 0
+    assert companion.wait(120) == 0
     run, logs = found(prefect_api, "cancelled.example")
     assert run["state_type"] == "CANCELLED"
     assert any("goes on from there" in line["message"] for line in logs)
@@ -96,7 +96,7 @@ def test_a_cancelled_flow_run_asks_its_command_to_stop_and_ends_cancelled(compan
 
 def test_it_ends_while_it_still_imports(companion):
     companion.stdin.close()
-    assert companion.wait(30) == 0
+    assert companion.wait(120) == 0
 
 
 @pytest.mark.slow
