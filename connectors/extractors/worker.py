@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from connectors.extractors import confine, wire, work
-from connectors.memory import give_back
+from connectors.memory import collect_rarely, give_back
 from connectors.models import Extracted
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
     with socket.socket(fileno=os.dup(0)) as wire_end, wire_end.makefile("rb") as incoming:
         work.preload()
         confine.confine(max_memory)
+        collect_rarely()
         wire_end.sendall(READY)
         served = 0
         while (asked := _next(incoming)) is not None:
