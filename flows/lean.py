@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_UNUSED = ("graphviz",)
+_UNUSED = (
+    "fsspec",
+    "fsspec.core",
+    "fsspec.implementations",
+    "fsspec.implementations.local",
+    "graphviz",
+    "pathspec",
+    "pydantic.v1",
+)
 _UNUSED_BY_A_CLIENT = (
     "jsonschema",
     "jsonschema.exceptions",
@@ -36,8 +44,10 @@ def prepare(*, serving: bool) -> None:
     Args:
         serving: this process is Prefect's server too, which uses more of it.
     """
-    sys.modules["httpx._main"] = None  # type: ignore[assignment] # it has a way without: no command, no rich, no pygments
+    sys.modules["httpx._main"] = None  # type: ignore[assignment] # it can do without: no command line
     _griffe()
+    _module("coolname", generate=lambda *_: ["run"])  # until the run gets the name that its flow gives it
+    _module("prefect._internal.analytics", initialize_analytics=_nothing, try_mark_milestone=_nothing)
     _module("slugify", slugify=lambda text: "-".join(re.findall("[a-z0-9]+", text.lower())))  # of types of blocks
     for name in _UNUSED if serving else (*_UNUSED, *_UNUSED_BY_A_CLIENT):
         _put(_Unused(name))
@@ -103,6 +113,9 @@ def _module(name: str, **names: Any) -> None:
     module = ModuleType(name)
     vars(module).update(names)
     sys.modules[name] = module
+
+
+def _nothing(*_: object) -> None: ...
 
 
 def _griffe() -> None:
