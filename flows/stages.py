@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 COUNTS_EVERY_S = 5.0
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 3.0
 LAST_COUNT_S = 5.0
 STOP_WITHIN_S = 8.0
 _adopted: ContextVar[Conductor | Mirror | None] = ContextVar("adopted", default=None)
