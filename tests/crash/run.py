@@ -24,6 +24,7 @@ import time
 import traceback
 from collections import defaultdict
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -197,8 +198,11 @@ class Proof:
 
         async def do(bench: Bench, part: str) -> None:
             case, faults = tests[part]
-            red = [(await bench.without(case, part, *([fault] if fault else []))).bad for fault in faults]
-            whole = [(await bench.trial(case, *([fault] if fault else []))).bad for fault in faults]
+            red, whole = [], []
+            for fault in faults:
+                hit = [fault] if fault else []
+                red.append((await bench.without(case, part, *hit)).bad)
+                whole.append((await self.judged("every part in place", partial(bench.trial, case, *hit))).bad)
             self.report.controls[part] = any(red) and not any(whole)
 
         await self.over(list(tests), do)
