@@ -22,7 +22,7 @@ def share_arenas(most: int = 2) -> None:
 def collect_rarely() -> None:
     """Look for cycles once in 3,000 new objects, and never among those that are there by now: modules, mostly."""
     gc.freeze()
-    gc.set_threshold(_OBJECTS, 10, 20)
+    gc.set_threshold(_OBJECTS, 5, 5)
 
 
 def give_back() -> None:
