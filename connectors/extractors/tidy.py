@@ -31,6 +31,7 @@ _ZERO_WIDTH = "\u200b\u2060\ufeff\u00ad\u180e"
 _INVISIBLE = re.compile(f"[{_ZERO_WIDTH}]")
 _ASCII = bytes(range(128))
 _SPACE_BYTES = bytes(sign for sign in range(128) if chr(sign).isspace())
+_INK = bytes(set(_ASCII) - set(_SPACE_BYTES))
 _WIDE_SPACE = tuple(sign.encode() for sign in map(chr, range(128, 0x3001)) if sign.isspace())
 _MOST_REMOVED = 0.5
 
@@ -42,10 +43,10 @@ def normal(text: str) -> str:
 
 def letters(text: str) -> int:
     """Return how many characters of a text are no white space."""
-    raw = text.encode("utf-8", "surrogatepass")
-    spaces = len(raw) - len(raw.translate(None, _SPACE_BYTES))
-    if len(raw) > len(text):
-        wide = raw.translate(None, _ASCII)  # few bytes, and each character's stay together
+    rest = text.encode("utf-8", "surrogatepass").translate(None, _INK)  # few bytes, and each character's stay together
+    wide = rest.translate(None, _SPACE_BYTES)
+    spaces = len(rest) - len(wide)
+    if wide:
         spaces += sum([wide.count(sign) for sign in _WIDE_SPACE])
     return len(text) - spaces
 
@@ -201,12 +202,14 @@ def _titled(title: str, content: str) -> list[tuple[str, bytes]]:
 
 def _place_of_title(title: str, blocks: list[str]) -> int | None:
     """Return where a text says its title itself; None when it does not say it at its beginning."""
-    wanted = squeezed(title)
+    wanted = ""
     for place, block in enumerate(blocks):
         found = _HEADING.match(block)
         if found is None or "\n" in block or (place and found.group(1) != "#"):
             continue
-        if squeezed(plain(found.group(2))) == wanted:
+        said = plain(found.group(2))
+        wanted = wanted or squeezed(title)
+        if said == title or squeezed(said) == wanted:
             return place
     return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from connectors.extractors import tidy
@@ -42,13 +41,17 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
         said = directions(document, header=resource.robots, link_canonical=resource.link_canonical)
     except Exception as error:  # noqa: BLE001 - a page costs itself and never the run
         return Extracted(problem="broken", detail=f"The page could not be read ({type(error).__name__}: {error}).")
-    return replace(
-        _cleaned(document, resource, rules, said),
+    cleaned = _cleaned(document, resource, rules, said)
+    return Extracted(
+        pages=cleaned.pages,
         links=said.links,
         canonical=said.canonical,
         noindex=said.noindex,
         nofollow=said.nofollow,
+        problem=cleaned.problem,
+        detail=cleaned.detail,
         alternate_markdown=said.alternate_markdown,
+        report=cleaned.report,
     )
 
 

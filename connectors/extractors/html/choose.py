@@ -79,6 +79,11 @@ def _letters(node: LexborNode) -> int:
     return tidy.letters(node.text() or "")
 
 
+def _says_something(node: LexborNode) -> bool:
+    text = node.text() or ""
+    return bool(text) and not text.isspace()
+
+
 def _marks(detect: str) -> list[tuple[str, frozenset[str], str]]:
     """Return a selector list's alternatives, each with the names that it needs and, where no class or id is among
     them, a word (of a value, if it asks for one) that must stand in the page's source.
@@ -301,7 +306,7 @@ def _described(choice: Choice, about: About) -> Choice:
 def _made_by(system: System, document: Document, rules: CleaningRules) -> Choice | None:
     """What a system marks as content."""
     for selector in system.container:
-        nodes = [node for node in _matches(document, selector) if _letters(node)]
+        nodes = [node for node in _matches(document, selector) if _says_something(node)]
         if nodes:
             why = f"made by {system.name}; its content is {selector}"
             content = _write(document, nodes, system.drop + rules.remove)

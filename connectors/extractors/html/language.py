@@ -53,7 +53,7 @@ def is_english(text: str) -> bool:
     kinds = len(set(common))
     if len(common) < _FEW or kinds < _FEW_KINDS or len(text.encode("utf-8", "replace")) > 1.1 * len(text):
         return False  # the last: what has no spaces between words has few words to count
-    foreign = sum(map(_FOREIGN.__contains__, words))
+    foreign = 0 if _FOREIGN.isdisjoint(words) else sum(map(_FOREIGN.__contains__, words))
     if kinds >= _LEAST_KINDS and len(common) >= _LEAST_SHARE * len(words):
         return foreign < _MOST_FOREIGN * len(common)
     return not foreign
