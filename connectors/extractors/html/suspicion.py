@@ -95,12 +95,17 @@ def hidden_by_sheet(tree: Tree, within: LexborNode | None = None) -> list[Lexbor
     """
     out: list[LexborNode] = []
     sheets = tree.css("style", within)
-    if not sheets or not _may_speak((tree.root if within is None else within).text() or ""):
+    if not sheets or not _speaks(tree.root.text() or ""):
         return out  # nearly every page: what it says nowhere, no node says
     for sheet in sheets:
         for selector in _hiding((sheet.text() or "")[:200_000]):
             out.extend(node for node in tree.css(selector, within) if speaks_to_machines(node.text() or ""))
     return out
+
+
+@lru_cache(maxsize=1)  # a page is asked twice
+def _speaks(text: str) -> bool:
+    return _may_speak(text)
 
 
 @lru_cache(maxsize=8)  # a page is asked twice, and the pages of a site share their sheets
