@@ -7,6 +7,7 @@ more than its names gets an error that says so. Where Prefect cannot be imported
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import threading
@@ -24,13 +25,13 @@ _UNUSED = (
     "fsspec.implementations.local",
     "graphviz",
     "pathspec",
+    "prefect.blocks.notifications",
     "pydantic.v1",
 )
 _UNUSED_BY_A_CLIENT = (
     "jsonschema",
     "jsonschema.exceptions",
     "prefect.blocks.abstract",
-    "prefect.blocks.notifications",
     "prefect.blocks.system",
     "prefect.blocks.webhook",
     "referencing",
@@ -53,6 +54,7 @@ def prepare(*, serving: bool) -> None:
         _put(_Unused(name))
     if serving:
         _beartype()
+        _openapi()
     else:
         _client()
     _settings()
@@ -147,6 +149,15 @@ def _beartype() -> None:
         BeartypeStrategy=SimpleNamespace(O0=0, O1=1),
     )
     _module("beartype.claw", beartype_this_package=lambda **_: None)
+
+
+def _openapi() -> None:
+    """Nobody asks the server for a description of itself."""
+    import pydantic
+
+    pydantic.BaseModel.model_config["defer_build"] = True
+    importlib.import_module("fastapi.openapi.models")
+    del pydantic.BaseModel.model_config["defer_build"]
 
 
 def _client() -> None:
