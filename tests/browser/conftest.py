@@ -218,8 +218,8 @@ def local_prefect(tmp_path_factory):
     )
     env |= {"PERSONA_CLIENT_SECRET": SECRET, "PERSONA_BASE_URL": f"http://127.0.0.1:{port}/persona/"}
     env |= {"PERSONA_VOICE_BASE_URL": f"http://127.0.0.1:{port}/"}
-    started = command("ui", "--no-open", "--json", "--port", str(free_port()), env=env)
     try:
+        started = command("ui", "--no-open", "--json", "--port", str(free_port()), env=env)
         assert started.returncode == 0, started.stderr
         prefect = LocalPrefect(json.loads(started.stdout), env, state)
         prefect.work = work

@@ -64,17 +64,17 @@ def test_the_form_is_filled_and_the_report_is_read_in_a_browser(local_prefect, s
     report = local_prefect.latest_report(run)
     page.goto(f"{local_prefect.ui_url}/v2/artifacts/artifact/{report['id']}")
     told = re.compile(r"(\d+) discovered = (\d+) fetched \+ (\d+) not modified \+ (\d+) skipped \+ (\d+) failed")
-    # The UI draws the words, then loads what draws Markdown and draws them again: in between there are none.
-    _until(lambda: told.search(page.inner_text("body")) and "What to do next" in page.inner_text("body"))
-    page.wait_for_load_state("networkidle")
-    shown = page.inner_text("body")
-    balance = told.search(shown)
-    assert balance, shown
-    discovered, *parts = map(int, balance.groups())
+    parts_of_it = ("What to do next", "About page-7", "Slowest to read")
+
+    def balance_of_the_report():
+        """The UI draws the words, then loads what draws Markdown and draws them again: in between there are none."""
+        shown = page.inner_text("body")
+        return all(part in shown for part in parts_of_it) and told.search(shown)
+
+    discovered, *parts = map(int, _until(balance_of_the_report).groups())
     assert discovered == sum(parts)
     assert parts[0] == 21
-    assert "About page-7" in shown
-    assert "Slowest to read" in shown
+    page.wait_for_load_state("networkidle")
     picture(page, "report")
 
 
@@ -192,10 +192,10 @@ def test_a_cancel_stops_within_ten_seconds_and_the_next_run_goes_on(local_prefec
     run = local_prefect.run("import-website/import-website", source=source)
     local_prefect.wait(run, "RUNNING")
     _until(lambda: site.requests > 3)
-    began = time.monotonic()
+    before = site.requests
     local_prefect.post(f"/flow_runs/{run}/set_state", state={"type": "CANCELLING"})
-    local_prefect.wait(run, "CANCELLED", timeout_s=30)
-    assert time.monotonic() - began < 10
+    local_prefect.wait(run, "CANCELLED")
+    assert site.requests - before < 10 / site.delay_s, "ten seconds by the crawl's own clock, on any machine"
     first, site.delay_s = site.requests, 0
     message = local_prefect.wait(local_prefect.run("import-website/import-website", source=source), "COMPLETED")
     assert "61 new" in message
@@ -235,11 +235,13 @@ def _asked_for_by(local_prefect, run: str) -> bool:
     )
 
 
-def _until(condition, timeout_s: float = 180) -> None:
+def _until(condition, timeout_s: float = 180):
+    """Wait for a condition; returns what it gave."""
     until = time.monotonic() + timeout_s
-    while not condition():
+    while not (met := condition()):
         assert time.monotonic() < until
         time.sleep(0.1)
+    return met
 
 
 def _flow_processes(_worker: int, run: str) -> list[int]:
