@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from connectors.extractors.html.blocks import Blocks, Image, Part
     from connectors.extractors.html.metadata import About
 
-_CERTAIN = 4.5
-_SURE_AFTER = 21  # trees
 _KEEP_HEADING = 0.2
 _KEEP_HEADING_OF_TEXT = 0.1  # right above kept text of a page that is no article
 _KEEP_EMPTY_HEADING = 0.6  # it stands right above what is kept, be that another heading
@@ -100,8 +98,7 @@ def _chance(trees: list[Any], names: tuple[str, ...]) -> Chance:
         return f"({expression(below)} if {column[name]} <= {float(least)!r} else {expression(above)})"
 
     sums = [f"total += {expression(tree)}" for tree in trees]
-    sums.insert(_SURE_AFTER, f"if total >= {-_CERTAIN}:\n  " + "\n  ".join(sums[_SURE_AFTER:]))
-    lines = [f"{', '.join(column.values())} = row", "total = 0.0", *sums[: _SURE_AFTER + 1]]
+    lines = [f"{', '.join(column.values())} = row", "total = 0.0", *sums]
     source = "\n ".join(["def chance(row):", *lines, "return 1.0 / (1.0 + exp(-total))"])
     known: dict[str, Any] = {"exp": math.exp}
     exec(source, known)  # noqa: S102 - its names are those of our columns, all else in it are numbers
