@@ -58,7 +58,7 @@ def fetcher_for(site, resolver) -> Fetcher:
         allowed=(site.url, home(site)),
         resolver=resolver,
         concurrency=64,
-        limits=Limits(attempts=1, connect_s=2, idle_s=2, whole_s=4),
+        limits=Limits(attempts=1, connect_s=20, idle_s=20, whole_s=40),
     )
     OPEN.append(made)
     return made
@@ -305,7 +305,7 @@ async def test_the_next_pages_of_a_feed_and_their_redirects_reach_nothing(site, 
 
 
 async def test_the_client_that_others_use_reaches_nothing(site, canary, dials, resolver):
-    async with open_client([site.url], resolver=resolver, timeout_s=2) as client:
+    async with open_client([site.url], resolver=resolver, timeout_s=20) as client:
         assert (await client.get(site.url + "/x")).status_code == 404
         for form in (*forms(canary.port), *named(canary.port)):
             with pytest.raises((httpx.RequestError, httpx.InvalidURL, ValueError)):

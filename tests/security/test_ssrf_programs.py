@@ -106,7 +106,7 @@ async def rendered(site, resolver, *, whole_s=60.0):
         allowed=(site.url,),
         resolver=resolver,
         concurrency=64,
-        limits=Limits(attempts=1, connect_s=2, idle_s=2, whole_s=4),
+        limits=Limits(attempts=1, connect_s=20, idle_s=20, whole_s=40),
     )
     renderer = render.Renderer(fetcher, limits=render.RenderLimits(requests=10_000, whole_s=whole_s))
     try:

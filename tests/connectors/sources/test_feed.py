@@ -81,7 +81,7 @@ async def read(start, *, known=None, **options):
     async def look(uri):
         return memory.get(uri)
 
-    fetcher = Fetcher(user_agent="persona-ingest/0", allowed=(start,), limits=Limits(backoff_s=0.01, whole_s=5))
+    fetcher = Fetcher(user_agent="persona-ingest/0", allowed=(start,), limits=Limits(backoff_s=0.01))
     try:
         items = [i async for i in Feed(FeedSource(feed=start, **options), fetcher=fetcher, known=look).read()]
     finally:

@@ -38,7 +38,7 @@ async def crawl(start: str, *, store=None, limits=None, fetch_limits=None, **opt
     fetcher = Fetcher(
         user_agent="persona-ingest/0 (+https://example.com)",
         allowed=(start,),
-        limits=fetch_limits or Limits(backoff_s=0.01, whole_s=5, idle_s=5),
+        limits=fetch_limits or Limits(backoff_s=0.01),
         delay_s=options.get("delay"),
     )
     source = Website(
