@@ -87,8 +87,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 all delivered and verified; 1 something failed, `retry` takes it up; 2 wrong usage or
-    configuration; 3 stopped: the API refuses us, the state cannot be written, or too much waits to be sent;
-    4 waits for approval.
+    configuration; 3 stopped: by Ctrl-C or a cancel in Prefect, or because the API refuses us, the state cannot be
+    written, or too much waits to be sent; the same command goes on from there; 4 waits for approval.
     """
 
 
