@@ -19,8 +19,13 @@ def share_arenas(most: int = 2) -> None:
     _of_glibc("mallopt")(_M_ARENA_MAX, most)
 
 
-def collect_rarely() -> None:
-    """Look for cycles once in 3,000 new objects, and never among those that are there by now: modules, mostly."""
+@functools.cache
+def collect_rarely(when: str) -> None:
+    """Look for cycles once in 3,000 new objects, and never among those that are there by now: modules, mostly.
+
+    Args:
+        when: at what moment of the process; it happens once there, lest a process of many runs kept their garbage.
+    """
     gc.freeze()
     gc.set_threshold(_OBJECTS, 5, 5)
 

@@ -33,7 +33,7 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
     with socket.socket(fileno=os.dup(0)) as wire_end, wire_end.makefile("rb") as incoming:
         work.preload()
         confine.confine(max_memory)
-        collect_rarely()
+        collect_rarely("ready")
         wire_end.sendall(READY)
         served = 0
         while (asked := _next(incoming)) is not None:

@@ -359,7 +359,7 @@ async def open_run(
         UsageError: an option that cannot work, or another run of this source is active.
         FatalError: the state cannot be written.
     """
-    memory.collect_rarely()  # for the imports, and below for what they brought
+    memory.collect_rarely("before imports")
     from connectors.pipeline import parts
 
     run = await parts.assemble(
@@ -370,5 +370,5 @@ async def open_run(
         progress=progress if progress is not None else Progress(),
         cleaners=cleaners or parts.open_pool,
     )
-    memory.collect_rarely()
+    memory.collect_rarely("after imports")
     return run

@@ -25,15 +25,23 @@ def test_what_many_small_pieces_took_goes_back_to_the_system():
 
 
 def test_garbage_is_looked_for_rarely_and_not_among_what_is_there():
-    was, there = gc.get_threshold(), [[]]
-    there.append(there)
+    was, there, later = gc.get_threshold(), [[]], [[]]
+    gc.set_threshold(700, 10, 10)  # other tests of this process may have run before
+    memory.collect_rarely.cache_clear()
     try:
-        memory.collect_rarely()
-        assert gc.get_threshold()[0] > was[0]
-        assert not any(seen is there for seen in gc.get_objects())
+        memory.collect_rarely("now")
+        assert gc.get_threshold()[0] > 700
+        assert not _looked_at(there)
+        gc.unfreeze()
+        memory.collect_rarely("now")
+        assert _looked_at(later), "a process of many runs freezes once, not with each of them"
     finally:
         gc.unfreeze()
         gc.set_threshold(*was)
+
+
+def _looked_at(wanted):
+    return any(seen is wanted for seen in gc.get_objects())
 
 
 def test_a_function_that_the_c_library_does_not_have_does_nothing():
