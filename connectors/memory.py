@@ -20,7 +20,7 @@ def share_arenas(most: int = 2) -> None:
 
 
 @functools.cache
-def collect_rarely(when: str) -> None:
+def collect_rarely(when: str) -> None:  # noqa: ARG001 - what the cache tells moments apart by
     """Look for cycles once in 3,000 new objects, and never among those that are there by now: modules, mostly.
 
     Args:
