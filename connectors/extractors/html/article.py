@@ -64,9 +64,15 @@ def filtered(content: str, html: str, uri: str) -> str:
     return "\n\n".join(block for block, keep in zip(blocks, kept, strict=True) if keep)
 
 
-def opinion(found: Blocks, uri: str) -> list[float] | None:
-    """Return how much of each block trafilatura takes for the article that a page is; None when it finds too little."""
-    html = _outline(found)
+def opinion(found: Blocks, uri: str, html: str = "") -> list[float] | None:
+    """Return how much of each block trafilatura takes for the article that a page is; None when it finds too little.
+
+    Args:
+        found: the page's blocks.
+        uri: its address.
+        html: the whole page, for who has the time; empty: an outline of its blocks is read.
+    """
+    html = html or _outline(found)
     if len(html) > _MAX_CHARS:
         return None
     wanted = [_shingles(block.text) for block in found.blocks]

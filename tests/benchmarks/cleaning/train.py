@@ -78,7 +78,7 @@ class Marked:
         self.counts = numpy.array([block.words for block in self.found.blocks], dtype=float)
         self.opinion: list[float] | None = None
         if asked or self.about.article:
-            self.opinion = article.opinion(self.found, url)
+            self.opinion = article.opinion(self.found, url, document.decoded.text)  # learning has the time
 
     def fold(self) -> int:
         return fold(self.site)
