@@ -26,7 +26,7 @@ _ENGLISH = _words(
     " will about into of only what how more other using used see contents chapter example each same between also must"
     " may should than then where while because such some"
 )
-_ENGLISH_BESIDE_CODE = _ENGLISH | _words("for all not to an its on as or")
+_ENGLISH_BESIDE_CODE = _ENGLISH | _words("for all not to an its on as or is in")
 _FOREIGN = _words(
     "de la le les et des du une que el los las en un por con para der die das und ist nicht ein eine den von mit auf il"
     " di che della per non att det som ett av het van voor niet na w z się nie não uma os um é à og til på er ve ile"
