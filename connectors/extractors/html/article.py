@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from connectors.extractors.html import special
+from connectors.extractors.html.kinds import unseen
 from connectors.extractors.tidy import plain, split_blocks, squeezed
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Found:
 
 def _seen(text: str, document: Document) -> str:
     """Drop the blocks that stand in hidden elements: trafilatura reads them like any other."""
-    hidden = squeezed(" ".join(node.text(separator=" ") or "" for node in special.unseen(document.tree)))
+    hidden = squeezed(" ".join(node.text(separator=" ") or "" for node in unseen(document.tree)))
     if not hidden:
         return text
     return "\n\n".join(block for block in split_blocks(text) if squeezed(plain(block)) not in hidden)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from connectors.extractors.html import special
+from connectors.extractors.html.kinds import DROP
 from connectors.extractors.html.markdown import NEVER_WRITTEN
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class _Walk:
                     self._linked += len(text)
             elif tag in _SIGNS:
                 self._sign(child, tag, part, in_link=in_link)
-            elif (kind := kinds.get(child.mem_id)) == special.DROP or (kind is None and tag in NEVER_WRITTEN):
+            elif (kind := kinds.get(child.mem_id)) == DROP or (kind is None and tag in NEVER_WRITTEN):
                 pass
             elif code or tag in _INLINE:  # code is one block, whatever its lines are made of
                 self._bold += tag in {"b", "strong"}

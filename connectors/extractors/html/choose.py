@@ -10,7 +10,7 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import tidy
-from connectors.extractors.html import special
+from connectors.extractors.html.kinds import kinds_of, unseen
 from connectors.extractors.html.markdown import Writer
 from connectors.extractors.html.rules import SYSTEMS, System
 from connectors.extractors.html.tree import needs, outermost
@@ -71,8 +71,8 @@ def visible_chars(document: Document) -> int:
     # What a page shows to those without scripts counts when it is more than a request to turn them on.
     tree, node = document.tree, document.body
     silent = [part for part in tree.css("noscript", node) if _letters(part) < _REQUEST_CHARS]
-    unseen = outermost([*tree.css(_UNSEEN, node), *silent, *special.unseen(tree, node)])
-    return max(_letters(node) - sum(map(_letters, unseen)), 0)
+    hidden = outermost([*tree.css(_UNSEEN, node), *silent, *unseen(tree, node)])
+    return max(_letters(node) - sum(map(_letters, hidden)), 0)
 
 
 def _letters(node: LexborNode) -> int:
@@ -141,7 +141,7 @@ def _matches(document: Document, selector: str) -> list[LexborNode]:
 
 
 def _write(document: Document, nodes: list[LexborNode], drop: tuple[str, ...]) -> str:
-    kinds = special.kinds_of(document.tree, drop)
+    kinds = kinds_of(document.tree, drop)
     for node in nodes:
         kinds.pop(node.mem_id, None)
     writer = Writer(kinds=kinds, resolve=document.resolve)
@@ -324,7 +324,7 @@ def _candidates(document: Document, rules: CleaningRules, about: About) -> Itera
         if choice := _made_by(system, document, rules):
             yield choice
     second = cache(lambda: _second_opinion(document))
-    unknown = _unknown(document, special.kinds_of(document.tree, rules.remove), about, second)
+    unknown = _unknown(document, kinds_of(document.tree, rules.remove), about, second)
     yield _described(unknown, about) if about.product else unknown
     if found := second():
         yield Choice(content=found.markdown, strategy="article", why="no container: trafilatura", weak=True)

@@ -10,8 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from connectors.extractors.html import context, evidence, special
+from connectors.extractors.html import context, evidence
 from connectors.extractors.html.blocks import HEADINGS
+from connectors.extractors.html.kinds import DROP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,7 +213,7 @@ def mark(found: Blocks, keep: list[bool], kinds: dict[int, str], *, pictured: bo
     dropped: list[str] = []
     repeated = _Heard(found, keep).repeated
     kinds.update(
-        (image.node.mem_id, special.DROP)
+        (image.node.mem_id, DROP)
         for image in found.images
         # The picture of a teaser says what its text says.
         if image.linked or (image.loose and not pictured) or repeated(image)
@@ -227,12 +228,12 @@ def mark(found: Blocks, keep: list[bool], kinds: dict[int, str], *, pictured: bo
             stays = kept_before[part.last] > kept_before[part.first]
         if not stays:
             gone.add(id(part))
-            kinds[part.node.mem_id] = special.DROP
+            kinds[part.node.mem_id] = DROP
             if part.words >= _WORTH_TELLING:
                 dropped.append(f"{part.tag} {part.named[:40]}".strip())
     for block, kept in zip(found.blocks, keep, strict=True):
         if not kept and id(block.part) not in gone:
-            kinds.update((node.mem_id, special.DROP) for node in block.nodes)
+            kinds.update((node.mem_id, DROP) for node in block.nodes)
     return dropped
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from connectors.extractors.html import code, formulas, notes, tabs
 from connectors.extractors.html.inline import destination, quoted
-from connectors.extractors.html.kinds import DROP, kinds_of, unseen
+from connectors.extractors.html.kinds import DROP
 from connectors.extractors.html.tree import number
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
     from connectors.extractors.html.markdown import Flow, Writer
-
-__all__ = ["DROP", "WRITERS", "definitions", "details", "image", "kinds_of", "unseen"]
 
 _TITLES = (
     ".admonition-title, .admonition-heading, .custom-block-title, .title, .callout-title, .markdown-alert-title, "

@@ -34,7 +34,7 @@ sys.setrecursionlimit(20_000)
 import lightgbm
 import numpy
 import pages as pages_set
-from connectors.extractors.html import article, blocks, context, evidence, judge, metadata, special
+from connectors.extractors.html import article, blocks, context, evidence, judge, kinds, metadata
 from connectors.extractors.html.document import Problem, parse
 from connectors.models import Hints, Resource
 from measures import FOLDS, f1, fold, half, mean, overlap, shingles, site, words
@@ -71,7 +71,7 @@ class Marked:
             raise ValueError(document.detail)
         self.kind, self.url, self.name, self.site = kind, url, named, site(url)
         self.about = metadata.read(document, hints=Hints())
-        self.found = _without_nodes(blocks.read(document.body, special.kinds_of(document.tree, ())))
+        self.found = _without_nodes(blocks.read(document.body, kinds.kinds_of(document.tree, ())))
         self.gold = words(gold)
         self.words = [words(block.text) for block in self.found.blocks]
         self.shares = numpy.array(_shares(self.words, self.gold))
