@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LARGE = 256 * 1024
+"""Bytes: what an item over this took is given back to the system at once."""
 _M_ARENA_MAX = -8
 _OBJECTS = 3_000
 
@@ -20,11 +22,10 @@ def share_arenas(most: int = 2) -> None:
 
 
 @functools.cache
-def collect_rarely(when: str) -> None:  # noqa: ARG001 - what the cache tells moments apart by
+def collect_rarely() -> None:
     """Look for cycles once in 3,000 new objects, and never among those that are there by now: modules, mostly.
 
-    Args:
-        when: at what moment of the process; it happens once there, lest a process of many runs kept their garbage.
+    It happens once a process, lest one of many runs kept the garbage of each.
     """
     gc.freeze()
     gc.set_threshold(_OBJECTS, 5, 5)

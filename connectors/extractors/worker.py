@@ -14,14 +14,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from connectors.extractors import confine, wire, work
-from connectors.memory import collect_rarely, give_back
+from connectors.memory import LARGE, collect_rarely, give_back
 from connectors.models import Extracted
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
 READY = wire.LENGTHS.pack(0, 0)
-LARGE = 256 * 1024
 LOOK = 16
 ITEMS = 5_000  # after so many a process makes room for a new one: what libraries leak stays bounded
 
@@ -33,7 +32,7 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
     with socket.socket(fileno=os.dup(0)) as wire_end, wire_end.makefile("rb") as incoming:
         work.preload()
         confine.confine(max_memory)
-        collect_rarely("ready")
+        collect_rarely()
         wire_end.sendall(READY)
         served = 0
         while (asked := _next(incoming)) is not None:

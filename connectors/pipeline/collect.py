@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from connectors.errors import UsageError
 from connectors.extractors import tidy
-from connectors.memory import give_back
+from connectors.memory import LARGE, give_back
 from connectors.models import Extracted, Resource, Skipped
 from connectors.pipeline.canonical import keepers
 
@@ -30,8 +30,6 @@ IN_FLIGHT = 48
 
 BYTES_IN_FLIGHT = 16 * 1024**2
 """The most bytes of bodies between the source and the ledger; one larger body goes alone."""
-LARGE = 256 * 1024
-"""What a body over this took is given back to the system at once."""
 FINISH_WITHIN_S = 5.0
 """How long a stopped run may go on with what it had fetched."""
 

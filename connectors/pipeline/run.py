@@ -359,7 +359,6 @@ async def open_run(
         UsageError: an option that cannot work, or another run of this source is active.
         FatalError: the state cannot be written.
     """
-    memory.collect_rarely("before imports")
     from connectors.pipeline import parts
 
     run = await parts.assemble(
@@ -370,5 +369,5 @@ async def open_run(
         progress=progress if progress is not None else Progress(),
         cleaners=cleaners or parts.open_pool,
     )
-    memory.collect_rarely("after imports")
+    memory.collect_rarely()
     return run

@@ -29,11 +29,11 @@ def test_garbage_is_looked_for_rarely_and_not_among_what_is_there():
     gc.set_threshold(700, 10, 10)  # other tests of this process may have run before
     memory.collect_rarely.cache_clear()
     try:
-        memory.collect_rarely("now")
+        memory.collect_rarely()
         assert gc.get_threshold()[0] > 700
         assert not _looked_at(there)
         gc.unfreeze()
-        memory.collect_rarely("now")
+        memory.collect_rarely()
         assert _looked_at(later), "a process of many runs freezes once, not with each of them"
     finally:
         gc.unfreeze()
