@@ -38,11 +38,11 @@ def detected(text: str) -> str:
     """Return the language (ISO 639) that a text is written in; empty where it has too few words to say."""
     if len(text) < _ENOUGH:
         return ""
-    start = text[:_LOOKED_AT]
-    if is_english(start) or is_english(_MARKUP.sub("", text[:_SECOND_LOOK])):  # a list of links hides its words
+    start, much = text[:_LOOKED_AT], text[:_SECOND_LOOK]
+    if is_english(start) or is_english(_MARKUP.sub("", much)):  # a list of links hides its words
         return "en"
-    if _is_ascii(text[:_SECOND_LOOK]):
-        prose = _prose(text[:_SECOND_LOOK])
+    if _is_ascii(much):
+        prose = _prose(much)
         if is_english(" ".join(prose), _ENGLISH_BESIDE_CODE):
             return "en"
         if len({word for word in prose if word.islower() and len(word) > 1}) < _FEWEST_WORDS:
