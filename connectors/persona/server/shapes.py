@@ -47,7 +47,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_json_object)]
 class Shape(BaseModel):
     """A body: no type is guessed from another; unknown fields are passed over."""
 
-    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)  # an import asks with three of them
+    model_config = ConfigDict(strict=True, frozen=True)
 
 
 class VoiceData(Shape):
