@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from connectors.errors import RefusedError, RetryableError
-from connectors.extractors.tidy import normal
 from connectors.ledger import evidence, faults
-from connectors.pipeline.matching import key_of
+from connectors.pipeline.matching import key_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -149,7 +148,7 @@ class Changer:
 
     async def _update(self, run: Run, change: Update) -> int:
         still_ours = self._fence(run)
-        await self._sending.intend_update(run, change.page.version_id, key_of(normal(change.page.content)))
+        await self._sending.intend_update(run, change.page.version_id, key_in(change.page.content))
         faults.reach("put")
         await still_ours()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter, defaultdict
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,11 +18,28 @@ if TYPE_CHECKING:
 _HEAD = 24
 _SOURCE = "Source: "
 _LONGEST_OVERLAP = 2000
+_SPACES = re.compile(rb"  +")
+_ASCII = bytes(range(128))
+_TO_SPACE = bytes(32 if sign < 128 and chr(sign).isspace() else sign for sign in range(256))  # noqa: PLR2004 - ASCII
+_WIDE_SPACE = tuple(sign.encode() for sign in map(chr, range(128, 0x3001)) if sign.isspace())
+
+
+def key_in(text: str) -> bytes:
+    """Return `key_of` a text's normal form, which is not made where bytes can be folded as they are."""
+    raw = text.encode("utf-8", "replace")
+    wide = b"" if text.isascii() else raw.translate(None, _ASCII)
+    if any(sign in wide for sign in _WIDE_SPACE):
+        return key_of(normal(text))
+    return _digest(_SPACES.sub(b" ", raw.translate(_TO_SPACE)).strip(b" "))
 
 
 def key_of(normal_text: str) -> bytes:
     """Return the fingerprint under which a normal text is recognised."""
-    return hashlib.blake2b(normal_text.encode("utf-8", "replace"), digest_size=16).digest()
+    return _digest(normal_text.encode("utf-8", "replace"))
+
+
+def _digest(normal_text: bytes) -> bytes:
+    return hashlib.blake2b(normal_text, digest_size=16).digest()
 
 
 def id_order(item_id: str) -> tuple[int, str]:
@@ -66,8 +84,7 @@ class Reading:
     def take(self, item: Item) -> None:
         """Look at one item."""
         self.items += 1
-        text = normal(item.content)
-        key = key_of(text)
+        key = key_in(item.content)
         known = self.copies.get(key)
         if known is not None:
             if isinstance(known, list):
@@ -75,6 +92,7 @@ class Reading:
             else:  # nearly always the only one; a list that grows would keep room
                 self.copies[key] = [*known, item.id] if known else (item.id,)
             return
+        text = normal(item.content)
         first = item.content.lstrip().partition("\n")[0].strip()
         source = first.removeprefix(_SOURCE) if first.startswith(_SOURCE) else ""
         head = text[:_HEAD]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from connectors.errors import FatalError, IngestError, RetryableError
-from connectors.extractors.tidy import normal
 from connectors.ledger import faults, transitions
-from connectors.pipeline.matching import key_of
+from connectors.pipeline.matching import key_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,7 +184,7 @@ class Sender:
     async def _send(self, run: Run, work: BatchWork) -> IngestError | None:
         """Record the intent, make the call, and return what it answered; None is the documented success."""
         began = self._timing.tick()
-        hashes = {page.version_id: key_of(normal(page.content)) for page in work.pending}
+        hashes = {page.version_id: key_in(page.content) for page in work.pending}
         allowed = await self._sending.mark_sent(run, work.id, hashes)
         pages = [page for page in work.pending if page.version_id in allowed]
         if not pages:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+import sys
+
 import pytest
 
 from connectors.extractors.tidy import normal
 from connectors.models import Item
-from connectors.pipeline.matching import Reading, id_order, in_pieces, key_of
+from connectors.pipeline.matching import Reading, id_order, in_pieces, key_in, key_of
 
 TEXT = normal("Source: https://x.example/a\n\n# A\n\n" + " ".join(f"word{number}" for number in range(200)))
 WORDS = TEXT.split(" ")
@@ -28,6 +31,18 @@ def test_white_space_makes_no_difference():
     reading = Reading(wanted={key_of("a b c")})
     reading.take(Item(id="1", content=" a\n\n b\tc "))
     assert list(reading.copies[key_of("a b c")]) == ["1"]
+
+
+SPACES = [sign for sign in map(chr, range(sys.maxunicode + 1)) if sign.isspace()]
+OTHERS = ["a", "word", "é", "—", "\u200b", "日本", "\ud800", "\x00", "😀", "\x85", "\xc2", "\u2000", "\u3000"]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=ascii)
+def test_the_key_in_a_text_is_that_of_its_normal_form_whatever_its_white_space(space):
+    rng = random.Random(space)
+    for _ in range(50):
+        text = "".join(rng.choices([space, " ", "\n", *OTHERS], k=rng.randint(0, 30)))
+        assert key_in(text) == key_of(normal(text)), ascii(text)
 
 
 @pytest.mark.parametrize(("size", "overlap"), [(10, 0), (37, 0), (50, 5), (199, 0), (3, 0), (1, 0)])
