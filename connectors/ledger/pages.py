@@ -78,8 +78,19 @@ def same(connection: Connection, run: Run, resource: Resource, *, config: str) -
     return unpack_links(row.links)
 
 
-def unchanged(connection: Connection, run: Run, resource: Resource, *, now: int) -> None:
-    """Record a resource that `same` proved to be as it was."""
+def unchanged(connection: Connection, run: Run, met: Sequence[Resource], *, now: int) -> None:
+    """Record resources that `same` proved to be as they were."""
+    plainly = [item for item in met if item.body is None and item.requested_uri == item.uri]
+    visits.not_modified(connection, run.id, plainly, now=now)
+    _KEEP_BY_URI.many(
+        connection, [{"h": uri_hash(item.uri), "s": run.source_id, "seen_run": run.id} for item in plainly]
+    )
+    for item in met:
+        if item.body is not None or item.requested_uri != item.uri:
+            _unchanged(connection, run, item, now=now)
+
+
+def _unchanged(connection: Connection, run: Run, resource: Resource, *, now: int) -> None:
     values: dict[str, Any] = {"seen_run": run.id}
     if resource.body is None:
         _end(connection, run, resource, outcome="not_modified", now=now)

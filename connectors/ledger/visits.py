@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, select, update
+from sqlalchemy import and_, bindparam, case, func, select, update
 from sqlalchemy.dialects import sqlite
 
 from connectors.ledger.pack import plain, uri_hash
@@ -14,13 +14,15 @@ from connectors.ledger.schema import insert_id, resources, visits
 from connectors.models import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from connectors.ledger.values import Run
-    from connectors.models import Found, FoundBy, Skipped
+    from connectors.models import Found, FoundBy, Resource, Skipped
 
+LONGEST_LINKS = 8 * 1024
+"""Bytes of packed links that come along with a due URI; more are read when they are asked for."""
 _ADD_SQLITE = Prepared(sqlite.insert(visits).on_conflict_do_nothing())
 _TAKE = Prepared(
     select(
@@ -32,6 +34,7 @@ _TAKE = Prepared(
         resources.c.etag,
         resources.c.last_modified,
         resources.c.config,
+        case((func.length(resources.c.links) <= LONGEST_LINKS, resources.c.links)).label("links"),
     )
     .outerjoin(resources, and_(resources.c.hash == visits.c.hash, resources.c.source_id == bindparam("source")))
     .where(visits.c.run_id == bindparam("run"), visits.c.id > bindparam("after"), visits.c.outcome.is_(None))
@@ -87,12 +90,13 @@ def _add_on_postgresql() -> Any:
     return postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id)
 
 
-def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int]:
-    """Return the oldest due URIs behind a visit id, and the last one's id."""
+def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int, dict[str, bytes]]:
+    """Return the oldest due URIs behind a visit id, the last one's id, and the packed links that they had."""
     parameters = {"source": run.source_id, "run": run.id, "after": after, "most": most}
     rows = _TAKE.all(connection, parameters)
     due = [_due(row.uri, row.found_by, row, config=run.config, depth=row.depth, via=row.via) for row in rows]
-    return due, (rows[-1].id if rows else after)
+    links = {row.uri: bytes(row.links) for row in rows if row.links is not None}
+    return due, (rows[-1].id if rows else after), links
 
 
 def known(connection: Connection, run: Run, uri: str) -> Due | None:
@@ -151,6 +155,25 @@ def end(
     }
     insert_id(connection, visits, found | values)
     return True
+
+
+def not_modified(connection: Connection, run: int, met: Sequence[Resource], *, now: int) -> None:
+    """Give URIs that answered "not modified" their outcome."""
+    said = {"outcome": "not_modified", "rule": "", "detail": "", "fault": 0, "ended_at": now, "r": run}
+    rows = [{"h": uri_hash(item.uri), "status": item.status, "seconds": item.seconds} | said for item in met]
+    if _END.many(connection, rows) == len(rows):
+        return
+    for item in met:  # one of them nobody announced, or has its outcome
+        end(
+            connection,
+            run,
+            item.uri,
+            outcome="not_modified",
+            status=item.status,
+            seconds=item.seconds,
+            depth=item.depth,
+            now=now,
+        )
 
 
 def skip(connection: Connection, run: int, item: Skipped, *, now: int) -> None:

@@ -17,7 +17,7 @@ from connectors.models import Extracted, Resource, Skipped
 from connectors.pipeline.canonical import keepers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from connectors.ledger import Ledger, Run
     from connectors.models import Cleaners, CleaningRules, Page, Source
@@ -30,6 +30,7 @@ IN_FLIGHT = 48
 
 BYTES_IN_FLIGHT = 16 * 1024**2
 """The most bytes of bodies between the source and the ledger; one larger body goes alone."""
+_MET_TOGETHER = 500
 FINISH_WITHIN_S = 5.0
 """How long a stopped run may go on with what it had fetched."""
 
@@ -67,6 +68,8 @@ class Collector:
     _failure: BaseException | None = None
     _tasks: dict[asyncio.Task[None], int] = field(default_factory=dict)
     _held: int = 0  # bytes, of all tasks
+    _met: list[Resource] = field(default_factory=list)  # as they were, to be recorded together
+    _recording: asyncio.Task[None] | None = None
     _slots: asyncio.Semaphore = field(init=False)
     _reading: asyncio.Task[None] = field(init=False)
 
@@ -98,16 +101,51 @@ class Collector:
         """Take every item, and wait until all are dealt with."""
         self._slots = asyncio.Semaphore(max(self.in_flight, self.pool.at_once))
         async for item in items:
+            if isinstance(item, Resource) and item.body is None and await self._met_again(item):
+                continue
             await self._slots.acquire()
             await self._room_for(_size(item))
             if self.room is not None:
                 await self.room(_size(item))
-            task = asyncio.create_task(self._take(item))
-            self._tasks[task] = _size(item)
-            self._held += _size(item)
-            task.add_done_callback(self._done)
+            self._begin(self._take(item), _size(item))
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _begin(self, work: Coroutine[object, object, None], size: int) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks[task] = size
+        self._held += size
+        task.add_done_callback(self._done)
+        return task
+
+    async def _met_again(self, resource: Resource) -> bool:
+        """Deal with a page that is as it was and names nothing new, with others like it in one step; False for others.
+
+        Its links are durable: whoever met them first gave them to the ledger before.
+        """
+        learn_at_once = getattr(self.source, "learn_at_once", None)
+        if learn_at_once is None:
+            return False
+        links = self.ledger.links_at_hand(self.run, resource)
+        if links is None or not learn_at_once(resource, links):
+            return False
+        self._met.append(resource)
+        if self._recording is None:
+            await self._slots.acquire()
+            self._recording = self._begin(self._record_met(), 0)
+        elif len(self._met) > _MET_TOGETHER:
+            await asyncio.wait({self._recording})
+        return True
+
+    async def _record_met(self) -> None:
+        try:
+            while met := self._met:
+                self._met = []
+                await self.ledger.unchanged(self.run, *met)
+                for resource in met:
+                    self.progress.not_modified(resource)
+        finally:
+            self._recording = None
 
     async def _unreadable(self, error: UsageError) -> None:
         """Let the books balance for a source that cannot be read at all: what was due failed for that reason."""

@@ -78,7 +78,13 @@ class Sitemap:
     async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:  # noqa: ARG002 - no link is followed
         """A Resource that ``read`` yielded is dealt with."""
         assert self._crawl is not None, "learn comes after read"
-        await self._crawl.learned(())
+        self._crawl.learned_nothing()
+
+    def learn_at_once(self, resource: Resource, links: tuple[str, ...]) -> bool:  # noqa: ARG002 - as `learn`
+        """Do what `learn` does."""
+        assert self._crawl is not None, "learn comes after read"
+        self._crawl.learned_nothing()
+        return True
 
     async def _seed(self, crawl: Crawl, first: object, listing: AsyncIterator[object]) -> None:
         listed = first

@@ -107,8 +107,6 @@ class Website:
     async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:
         """Follow the links of a Resource that ``read`` yielded."""
         assert self._crawl is not None, "learn comes after read"
-        if "nofollow" in resource.robots:
-            links = ()
         if len(links) > MAX_LINKS:
             self.cuts["MAX_LINKS"] += 1
             log.warning("%s has %d links; the first %d are followed", urls.redact(resource.uri), len(links), MAX_LINKS)
@@ -116,10 +114,21 @@ class Website:
         await self._crawl.learned(
             [
                 Found(uri=link, by="link", depth=resource.depth + 1, via=resource.uri)
-                for link in self._frontier.unseen(links)  # a page's links are mostly those of the page before
-                if self._scope.contains(link)
+                for link in self._news(resource, links)
             ]
         )
+
+    def learn_at_once(self, resource: Resource, links: tuple[str, ...]) -> bool:
+        """Do what `learn` does for a Resource whose links were all met before; False, and nothing, for another."""
+        assert self._crawl is not None, "learn comes after read"
+        if len(links) > MAX_LINKS or self._news(resource, links):
+            return False
+        self._crawl.learned_nothing()
+        return True
+
+    def _news(self, resource: Resource, links: tuple[str, ...]) -> list[str]:
+        """Return the links that are to be followed and were not met yet: most of a page's stand on the page before."""
+        return [] if "nofollow" in resource.robots else self._frontier.unseen(self._scope.within(links))
 
     async def fetch_alternate(self, uri: str) -> Resource | Skipped:
         """Fetch a page's own Markdown, which is no address of the crawl; Skipped where it is not there or no text."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 import httpx
@@ -41,9 +40,11 @@ class Connection(asyncio.Protocol):
         self._whole = False  # the waiter wants the end, and not what comes until then
         self._error: httpx.RequestError | None = None
         self._paused = False
-        self._heard = monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
         self._silence_s = KEPT_S
         self._clock: asyncio.TimerHandle | None = None
+        self._rings_at = math.inf
 
     async def ask(self, request: bytes, *, silence_s: float | None, bodyless: bool) -> Reader:
         """Send a request and wait for its answer's head.
@@ -116,14 +117,14 @@ class Connection(asyncio.Protocol):
     def _resume(self) -> None:
         if self._paused and self._transport is not None and not self.closed:
             self._paused = False
-            self._heard = monotonic()
+            self._heard = self._loop.time()
             self._transport.resume_reading()
 
     async def _wait(self, *, whole: bool) -> None:
         if self._error is not None:
             raise self._error
         self._whole = whole
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._waiter = waiter = self._loop.create_future()
         try:
             await waiter
         finally:
@@ -146,20 +147,19 @@ class Connection(asyncio.Protocol):
     # -- the clock: one timer that looks now and then, instead of one for each read ------------------------------------
 
     def _listen(self, silence_s: float) -> None:
-        self._heard = monotonic()
+        self._heard = now = self._loop.time()
         self._silence_s = silence_s
-        if self._clock is None or self._clock.when() > asyncio.get_running_loop().time() + silence_s:
+        if now + silence_s < self._rings_at:
             self._set_clock(silence_s)
 
     def _set_clock(self, seconds: float) -> None:
         if self._clock is not None:
             self._clock.cancel()
-        loop = asyncio.get_running_loop()
-        self._clock = loop.call_later(seconds, self._look) if math.isfinite(seconds) else None
+        self._clock = self._loop.call_later(seconds, self._look) if math.isfinite(seconds) else None
+        self._rings_at = self._clock.when() if self._clock is not None else math.inf
 
     def _look(self) -> None:
-        self._clock = None
-        left = self._heard + self._silence_s - monotonic()
+        left = self._heard + self._silence_s - self._loop.time()
         if left > 0 or self._paused:
             self._set_clock(max(left, 0.01) if not self._paused else self._silence_s)
         elif self.reader is None:
@@ -175,7 +175,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some of an answer came."""
-        self._heard = monotonic()
+        self._heard = self._loop.time()
         reader = self.reader
         if reader is None:
             self.close()  # what comes unasked is nobody's answer

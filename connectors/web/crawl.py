@@ -158,8 +158,12 @@ class Crawl:
             if found:
                 await self.add(found)
         finally:
-            self._unlearned -= 1
-            self._tell()
+            self.learned_nothing()
+
+    def learned_nothing(self) -> None:
+        """One Resource that came out is dealt with; it named nothing new."""
+        self._unlearned -= 1
+        self._tell()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))

@@ -141,7 +141,10 @@ class Door:
         request = _request(method, place, target, headers, body)
         wanted = self._timeout if timeout is None else timeout
         await self.book.addresses(place.host, place.port)
-        await self._turn(wanted.get("pool"))
+        if self._turns.locked():
+            await self._turn(wanted.get("pool"))
+        else:
+            await self._turns.acquire()
         try:
             return await self._ask(method, place, request, wanted)
         except BaseException:
@@ -149,9 +152,6 @@ class Door:
             raise
 
     async def _turn(self, within_s: float | None) -> None:
-        if not self._turns.locked():
-            await self._turns.acquire()
-            return
         try:
             async with asyncio.timeout(within_s):
                 await self._turns.acquire()

@@ -17,6 +17,7 @@ MAX_FRAMING = 1024 * 1024
 """Bytes around chunks that an answer may bring beyond as many as its body has: tiny chunks cost us, not the sender."""
 
 _STATUS = re.compile(r"HTTP/1\.([01])[ \t]+([1-9][0-9]{2})(?:[ \t].*)?")
+_FOLDED = re.compile(r"^[ \t]", re.MULTILINE)
 _HEAD_END = re.compile(rb"\n\r?\n")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 _WITHOUT_BODY = frozenset({204, 304})
@@ -31,25 +32,25 @@ class ProtocolError(Exception):
 class Fields:
     """The fields of an answer, by their names in lower case."""
 
-    __slots__ = ("_values", "pairs")
+    __slots__ = ("_first", "pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         self.pairs = list(pairs)
-        self._values: dict[str, list[str]] = {}
-        for name, value in self.pairs:
-            self._values.setdefault(name.lower(), []).append(value)
+        self._first = {name.lower(): value for name, value in reversed(self.pairs)}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._values
+        return name in self._first
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first value."""
-        values = self._values.get(name)
-        return values[0] if values else default
+        return self._first.get(name, default)
 
     def getall(self, name: str) -> Sequence[str]:
         """Return all values, in order."""
-        return self._values.get(name, ())
+        return [value for key, value in self.pairs if key.lower() == name] if name in self._first else ()
+
+
+_NO_FIELDS = Fields(())
 
 
 def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
@@ -86,7 +87,7 @@ class Reader:
 
     def __init__(self, *, bodyless: bool = False) -> None:
         self.status = 0
-        self.fields = Fields(())
+        self.fields = _NO_FIELDS
         self.length: int | None = None
         self.started = self.complete = False
         self.keeps = True
@@ -148,8 +149,9 @@ class Reader:
     def _read_head(self, head: bytes) -> None:
         if b"\0" in head:
             raise ProtocolError("a field of the answer holds a NUL")
-        lines = head.decode("utf-8", "surrogateescape").split("\n")
-        said = _STATUS.fullmatch(lines[0].rstrip("\r"))
+        text = head.decode("utf-8", "surrogateescape")
+        first, _, rest = text.partition("\n")
+        said = _STATUS.fullmatch(first.rstrip("\r"))
         if said is None:
             raise ProtocolError("the answer is no HTTP/1.1")
         status = int(said[2])
@@ -158,7 +160,7 @@ class Reader:
             if status == _SWITCHING or self._interim > MAX_INTERIM:
                 raise ProtocolError(f"it answers {status}, which nobody asked for")
             return
-        self.fields = Fields(_fields(lines))
+        self.fields = Fields(_fields(rest))
         self.status = status
         said_of_connection = self.fields.get("connection").lower()
         self.keeps = "close" not in said_of_connection and (said[1] == "1" or "keep-alive" in said_of_connection)
@@ -244,12 +246,20 @@ class Reader:
             self._finish()
 
 
-def _fields(lines: list[str]) -> Iterable[tuple[str, str]]:
-    """Return the fields of a head whose first line is the status line; folded lines joined."""
-    if len(lines) > MAX_FIELDS + 1:
+def _fields(text: str) -> Iterable[tuple[str, str]]:
+    """Return the fields of a head behind its status line; folded lines joined."""
+    lines = text.split("\n")
+    if len(lines) > MAX_FIELDS:
         raise ProtocolError("the answer has too many fields")
+    if len(text) > MAX_LINE or _FOLDED.search(text):
+        return _odd_fields(lines)
+    split = [line.partition(":") for line in lines]
+    return [(name, value.strip()) for said, colon, value in split if colon and (name := said.strip())]
+
+
+def _odd_fields(lines: list[str]) -> Iterable[tuple[str, str]]:
     found: list[tuple[str, str]] = []
-    for line in lines[1:]:
+    for line in lines:
         if len(line) > MAX_LINE:
             raise ProtocolError("a field of the answer is too long")
         name, colon, value = line.partition(":")

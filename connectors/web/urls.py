@@ -273,6 +273,13 @@ class Scope:
             return host == self._host
         return host == self._domain or host.endswith("." + self._domain)
 
+    def within(self, urls: Iterable[str]) -> Iterable[str]:
+        """Return those that `contains` says belong to the site."""
+        if self.mode == "path":
+            root = self._root
+            return [url for url in urls if url.startswith(root)]
+        return filter(self.contains, urls)
+
     def refusal(self, uri: str) -> str:
         """Return the rule that keeps a URL out: ``out-of-scope``, ``excluded``, ``not-included``; empty for none."""
         if not self.contains(uri):

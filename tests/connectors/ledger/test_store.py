@@ -105,6 +105,48 @@ async def test_validators_and_links_come_back_the_next_night(ledger, begin):
     assert (counts.not_modified, counts.unchanged, counts.new) == (1, 1, 0)
 
 
+async def test_the_links_of_what_was_taken_are_at_hand_without_asking(ledger, begin):
+    many = tuple(f"https://docs.example/{hashlib.sha256(str(number).encode()).hexdigest()}" for number in range(400))
+    run = await begin(config="c1")
+    for uri, links in {A: (B, C), B: (), C: many}.items():
+        await record(ledger, run, uri, uri, links=links, etag='"1"')
+    await ledger.finish(run, state="completed", complete=True, summary={})
+    run = await begin(config="c1")
+    assert ledger.links_at_hand(run, resource(A, None)) is None
+    await ledger.frontier(run).add(found(A, B, C, "https://docs.example/new"))
+    await ledger.frontier(run).take(9)
+    at_hand = [ledger.links_at_hand(run, resource(uri, None)) for uri in (A, B, C, "https://docs.example/new")]
+    assert at_hand == [(B, C), (), None, None], "so many links wait in the database"
+    assert await ledger.same(run, resource(C, None), "c1") == many
+    assert ledger.links_at_hand(run, resource(A, b"other")) is None, (
+        "it was read: only its bytes say whether it is the same"
+    )
+
+
+async def test_what_is_at_hand_is_bounded(ledger, begin):
+    frontier = ledger.frontier(await begin())
+    for start in range(0, 1200, 100):
+        frontier.keep_at_hand({f"https://docs.example/{number}": b"" for number in range(start, start + 100)})
+    kept = [number for number in range(1200) if frontier.links_at_hand(f"https://docs.example/{number}") is not None]
+    assert kept == list(range(1200 - 512, 1200))
+
+
+async def test_many_unchanged_pages_are_recorded_in_one_step_and_the_first_outcome_stays(ledger, begin):
+    run = await begin(config="c1")
+    for uri in (A, B, C):
+        await record(ledger, run, uri, uri, etag='"1"')
+    await ledger.finish(run, state="completed", complete=True, summary={})
+    run = await begin(config="c1")
+    await ledger.frontier(run).add(found(A, B))
+    await ledger.skip(run, Skipped(uri=B, rule="robots"))
+    moved = resource(C, None, requested_uri="https://docs.example/old")
+    await ledger.unchanged(run, resource(A, None, status=304), resource(B, None, status=304), moved)
+    assert [await ledger.visited(run, uri) for uri in (A, B, C)] == ["not_modified", "skipped", "not_modified"]
+    counts = await ledger.counts(run)
+    assert (counts.discovered, counts.not_modified, counts.unchanged) == (3, 2, 3)
+    assert [visit.status for visit in await ledger.explain(A)][:1] == [304]
+
+
 async def test_another_cleaning_reaches_an_unchanged_page(ledger, begin):
     run = await begin(config="c1")
     await record(ledger, run, A, etag='"1"')

@@ -126,6 +126,20 @@ async def test_an_unchanged_site_is_asked_but_not_read_again(site, crawl):
     assert len(pages) == 3
 
 
+async def test_unchanged_pages_that_name_nothing_new_are_recorded_together(site, crawl):
+    fill(site, *[f"n{number}" for number in range(40)])
+    await crawl()
+    faults.plan("", counting=True)
+    try:
+        counts, _ = await crawl()
+        steps = faults.met()["before unchanged"]
+    finally:
+        faults.plan("")
+    assert counts.not_modified == 41
+    assert steps < 20
+    assert balanced(counts)
+
+
 async def test_same_bytes_without_validators_are_not_cleaned_again(site, crawl):
     site.validators = False
     fill(site, "a")
