@@ -1,10 +1,12 @@
 """The client on real sockets: what surely did not leave, what may have arrived, and what counts as an answer."""
 
 import contextlib
+import gc
 import logging
 import socket
 import traceback
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -23,6 +25,18 @@ async def test_the_secret_goes_bare_in_authorization_and_the_page_as_documented(
     assert head.startswith(b"POST /persona/api/kb/store-pages HTTP/1.1")
     assert b"bearer" not in head.lower()
     assert body == b'{"pages":[{"title":"t","content":"c","metadata":{"url":"https://docs.example.com/page-1.html"}}]}'
+
+
+async def test_a_batch_that_was_sent_is_freed_without_the_cycle_collector(kb):
+    await kb.store_pages([page()])
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            await kb.store_pages([page()])
+        assert not [found for found in gc.get_objects() if isinstance(found, httpx.Request)]
+    finally:
+        gc.enable()
 
 
 async def test_without_a_secret_nothing_is_sent_in_its_place():
