@@ -175,6 +175,7 @@ class IngestRun:
         finally:
             self.crawl_s = time.perf_counter() - began
             self._due.set()
+            await self.pool.close()  # nothing is cleaned any more, and reading back takes memory of its own
             memory.give_back()
 
     def on_pages(self, count: int) -> None:

@@ -1,6 +1,7 @@
 """A whole run, from its first request to its summary, into the embedded knowledge base."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,19 @@ async def test_every_page_arrives_and_is_verified(site, persona, state, delivery
     assert summary["batches"] == {"delivered": 3, "failed": 0, "pending": 0}
     assert summary["prompts"] > 0
     assert balanced(summary["urls"])
+
+
+async def test_the_cleaning_processes_end_with_the_crawl(site, persona, state):
+    fill(site, "a")
+    run = await open_run(WebsiteSource(website=site.base, name="s", delay=0), persona=persona, state=state)
+    assert children()
+    await run.collect()
+    assert not children()
+    await run.close()
+
+
+def children():
+    return [child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()]
 
 
 async def test_a_second_import_changes_only_what_changed(site, persona, state):
