@@ -14,11 +14,17 @@ LARGE = 256 * 1024
 """Bytes: what an item over this took is given back to the system at once."""
 _M_ARENA_MAX = -8
 _OBJECTS = 3_000
+_OBJECTS_OF_A_START = 50_000
 
 
 def share_arenas(most: int = 2) -> None:
     """Let the threads that start from now on share few heaps: in one of its own, each would keep what it once used."""
     _of_glibc("mallopt")(_M_ARENA_MAX, most)
+
+
+def collect_hardly() -> None:
+    """Look for cycles once in 50,000 new objects: the modules that a start imports are many, and hold hardly one."""
+    gc.set_threshold(_OBJECTS_OF_A_START)
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import sys
@@ -15,14 +14,13 @@ bytecode.keep()  # first of all: what is imported before it is compiled at every
 
 import click  # noqa: E402
 
+from connectors import memory  # noqa: E402
 from flows.commands.frame import Frame  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED, USAGE, STOPPED = 1, 2, 3
-_GARBAGE_EVERY = 50_000
-"""Objects until cycles are looked for: the modules that a command imports hold hardly one, and many objects."""
 
 COMMANDS = {
     "import": ("flows.commands.imports:import_", "Import websites and documents once: crawl, clean, deliver, verify."),
@@ -94,7 +92,7 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
-    gc.set_threshold(_GARBAGE_EVERY)
+    memory.collect_hardly()
     os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect's client reports its use to its makers unless told not to
     os.environ.setdefault(
         "PYDANTIC_DISABLE_PLUGINS", "__all__"

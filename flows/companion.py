@@ -69,6 +69,7 @@ class Companion:
             words = [str(port), *(["whole"] if self.whole else [])]
             kept = {k: v for k, v in kept.items() if not k.startswith("PREFECT") or k.startswith("PREFECT_LOGGING")}
             kept |= local_server.temporary(folder, api_url=self.api_url)
+        kept["PREFECT_API_URL"] = self.api_url
         kept |= local_server.without_tls(folder, self.api_url)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own module

@@ -9,8 +9,6 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
@@ -31,6 +29,8 @@ def safe(text: str, *, longest: int = 200) -> str:
 
 def line(text: str) -> None:
     """Print one event."""
+    import click  # not for who only counts
+
     click.echo(f"{time.strftime('%H:%M:%S')}  {text}", err=True)
 
 

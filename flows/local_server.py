@@ -11,8 +11,11 @@ import sqlite3
 from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _FILE = "server.json"
 
@@ -26,16 +29,23 @@ def named_server() -> str:
     """Return the API address that the environment or Prefect's active profile names; empty when none does."""
     if url := os.environ.get("PREFECT_API_URL"):
         return url
-    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
-    try:
-        import tomllib
+    return active_profile(os.environ).get("PREFECT_API_URL", "")
 
+
+def active_profile(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what Prefect's active profile sets, for who has these settings in the environment."""
+    home = Path(settings.get("PREFECT_HOME") or Path.home() / ".prefect")
+    path = Path(settings.get("PREFECT_PROFILES_PATH") or home / "profiles.toml")
+    if not path.is_file():
+        return {}
+    import tomllib
+
+    try:
         profiles = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return ""
-    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active", "")
-    return str(profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL", ""))
+        return {}
+    active = profiles.get("profiles", {}).get(settings.get("PREFECT_PROFILE") or profiles.get("active", ""), {})
+    return {key: str(value) for key, value in active.items()}
 
 
 def is_alive(api_url: str, *, timeout_s: float = 2) -> bool:

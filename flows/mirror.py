@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connectors.pipeline.progress import Progress
 from flows.facts import Facts
+from flows.messages import LOGGERS, NO_WORD, show, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 COUNTS_EVERY_S = 2.0
 MOST_LOG_LINES = 5_000
-LOGGERS = ("connectors", "flows")
-NO_WORD = "The command that carried out this run ended without a word; the same command goes on from there."
-_NUMBERS = ("discovered", "waiting", "read", "unmodified", "delivered")
-_NUMBERS_OF_BATCHES = ("batches", "batches_failed", "quarantined", "verified")
 
 
 def about(conductor: Conductor) -> dict[str, Any]:
@@ -46,7 +42,7 @@ async def retell(conductor: Conductor, send: Send) -> None:
             await asyncio.wait({work, *telling})
         finally:
             counting.cancel()
-    send({"progress": _snapshot(conductor.run.progress)})
+    send({"progress": snapshot(conductor.run.progress)})
     if work.cancelled() or work.exception():
         send({"broken": NO_WORD if work.cancelled() else f"{type(work.exception()).__name__}: {work.exception()}"})
     else:
@@ -64,16 +60,11 @@ async def _ended(number: int, step: Step, send: Send) -> None:
 async def _count(progress: Progress, send: Send) -> None:
     last: dict[str, Any] = {}
     while True:
-        now = _snapshot(progress)
+        now = snapshot(progress)
         if now != last:
             send({"progress": now})
             last = now
         await asyncio.sleep(COUNTS_EVERY_S)
-
-
-def _snapshot(progress: Progress) -> dict[str, Any]:
-    counted = {name: getattr(progress, name) for name in _NUMBERS + _NUMBERS_OF_BATCHES}
-    return counted | {"stage": progress.stage, "rules": dict(progress.rules), "verdicts": dict(progress.verdicts)}
 
 
 @contextmanager
@@ -195,7 +186,7 @@ class Mirror:
             case {"ended": number, "good": good, "words": words}:
                 self._steps[number].ending.set_result((good, words))
             case {"progress": counted}:
-                self._show(counted)
+                show(self.run.progress, counted)
             case {"log": name, "level": level, "words": words, "at": at}:
                 record = logging.LogRecord(name, level, "", 0, words, None, None)
                 record.created = at
@@ -204,10 +195,3 @@ class Mirror:
                 self.facts, self.prompts, self.summary = Facts(**facts), prompts, summary
             case {"broken": why}:
                 raise RuntimeError(why)
-
-    def _show(self, counted: Mapping[str, Any]) -> None:
-        progress = self.run.progress
-        for name in _NUMBERS + _NUMBERS_OF_BATCHES:
-            setattr(progress, name, counted[name])
-        progress.stage = counted["stage"]
-        progress.rules, progress.verdicts = Counter(counted["rules"]), Counter(counted["verdicts"])

@@ -39,13 +39,17 @@ def of(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return told
 
 
+def resource(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return what these events are about."""
+    return {
+        "prefect.resource.id": f"{PREFIX}.source.{summary['name']}",
+        "prefect.resource.name": str(summary["name"]),
+    }
+
+
 def emit(summary: Mapping[str, Any]) -> None:
     """Send them to Prefect; an event that cannot be sent costs nothing."""
     from prefect.events import emit_event
 
-    resource = {
-        "prefect.resource.id": f"{PREFIX}.source.{summary['name']}",
-        "prefect.resource.name": str(summary["name"]),
-    }
     for name, payload in of(summary):
-        emit_event(event=f"{PREFIX}.{name}", resource=resource, payload=payload)
+        emit_event(event=f"{PREFIX}.{name}", resource=resource(summary), payload=payload)

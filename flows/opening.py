@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from connectors.settings import PersonaSettings, StateSettings
+from flows import told
 from flows.conductor import Conductor
 
 if TYPE_CHECKING:
@@ -53,6 +54,4 @@ async def opened(source: AnySource, *, credentials: str = "", purpose: Purpose =
 
 def address_of(field: str) -> str:
     """Return the address in the flow run's ``source`` parameter, for the run's name: no scheme, no password."""
-    source: Any = flow_run.get_parameters().get("source") or {}
-    address = source.get(field, "") if isinstance(source, dict) else getattr(source, field, "")
-    return str(address).split("://")[-1].rpartition("@")[2].rstrip("/")[:120]
+    return told.shown_address(flow_run.get_parameters().get("source"), field)

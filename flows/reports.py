@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from flows.pictures import as_address, nights_svg
@@ -243,13 +245,27 @@ def _next(summary: Mapping[str, Any]) -> str:
     return f"### What to do next\n\n{words.get(str(summary['state']), '')}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What stands beside a run in the UI, in the form in which Prefect keeps it."""
+
+    key: str
+    type: Literal["markdown", "table", "progress"]
+    description: str
+    data: str | float
+
+
+def progress_bar(name: str) -> Artifact:
+    """Return the progress bar of a run that begins."""
+    return Artifact(key=key_of("progress", name), type="progress", description=f"Progress of {escaped(name)}", data=0.0)
+
+
 async def open_progress(name: str) -> UUID | None:
     """Create the progress artifact of a run."""
     from prefect.artifacts import acreate_progress_artifact
 
-    return await acreate_progress_artifact(
-        progress=0.0, key=key_of("progress", name), description=f"Progress of {escaped(name)}"
-    )
+    made = progress_bar(name)
+    return await acreate_progress_artifact(progress=float(made.data), key=made.key, description=made.description)
 
 
 async def update_progress(artifact: UUID | None, progress: Progress) -> None:
@@ -263,23 +279,39 @@ async def update_progress(artifact: UUID | None, progress: Progress) -> None:
         await aupdate_progress_artifact(artifact, progress=progress_percent(progress), description=words)
 
 
-async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> UUID:
-    """Create the report of one source, and tables of its batches and failures; returns the report's id."""
-    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
-
+def artifacts(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> list[Artifact]:
+    """Return the report of one source, then tables of its batches and failures, where there are any."""
     from flows.facts import with_tonight
 
     facts = with_tonight(facts, summary)
     name = str(summary["name"])
-    key = key_of("report", name)
     text = report(summary, facts, prompts=prompts)
-    made = await acreate_markdown_artifact(markdown=text, key=key, description=f"{name}: {summary['state']}"[:200])
-    if facts.batches:
-        await acreate_table_artifact(table=_plain(facts.batches), key=key_of("batches", name), description="Batches")
-    if facts.failures:
-        rows = [{"url": uri, "rule": rule, "why": detail} for uri, rule, detail in facts.failures]
-        await acreate_table_artifact(table=_plain(rows), key=key_of("failures", name), description="What failed")
+    words = f"{name}: {summary['state']}"[:200]
+    made = [Artifact(key=key_of("report", name), type="markdown", description=words, data=text)]
+    failed = [{"url": uri, "rule": rule, "why": detail} for uri, rule, detail in facts.failures]
+    for kind, what, rows in (("batches", "Batches", facts.batches), ("failures", "What failed", failed)):
+        if rows:
+            table = json.dumps(_plain(rows))
+            made.append(Artifact(key=key_of(kind, name), type="table", description=what, data=table))
     return made
+
+
+async def publish(summary: Mapping[str, Any], facts: Facts, *, prompts: Sequence[str]) -> UUID:
+    """Create the report of one source, and tables of its batches and failures; returns the report's id."""
+    report, *tables = artifacts(summary, facts, prompts=prompts)
+    written = await _written(report)
+    for table in tables:
+        await _written(table)
+    return written
+
+
+async def _written(made: Artifact) -> UUID:
+    from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
+
+    words = {"key": made.key, "description": made.description}
+    if made.type == "table":
+        return await acreate_table_artifact(table=json.loads(str(made.data)), **words)
+    return await acreate_markdown_artifact(markdown=str(made.data), **words)
 
 
 def _plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from flows import local_server, mirror
+from flows import local_server, messages, mirror
 from flows.companion import Companion
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ PATIENCE_S = 90.0
 STOP_WITHIN_S = 8.0
 KNOCK_S = 10
 START_S = 0.3
+LAST_WORDS_S = 2.0
 
 
 class Prefect:
@@ -37,6 +38,8 @@ class Prefect:
         self._debug = debug
         self._companion: Companion | None = None
         self._to_companion: asyncio.WriteTransport | None = None
+        self._from_companion: asyncio.ReadTransport | None = None
+        self._all_sent = asyncio.Event()
         self._unsent: list[bytes] = []
         self._ready: asyncio.Task[str] | None = None
         self._listening: asyncio.Task[None] | None = None
@@ -77,9 +80,11 @@ class Prefect:
 
     async def _choose_server(self) -> None:
         """Find a server and point Prefect at it, here and in the processes that we start; without one, we serve one."""
-        os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", ",".join(mirror.LOGGERS))
+        os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", ",".join(messages.LOGGERS))
         os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
         os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+        # Who looks for silent runs waits 90 s (docs/deploy/automations.yaml); by itself Prefect beats once in 180.
+        os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")
         if not self._debug:
             os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
         if named := local_server.named_server():
@@ -91,8 +96,9 @@ class Prefect:
     async def _connect(self, companion: Companion) -> None:
         loop = asyncio.get_running_loop()
         said = asyncio.StreamReader()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(said), companion.says)
-        self._to_companion, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, companion.hears)
+        reading = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(said), companion.says)
+        self._from_companion = reading[0]
+        self._to_companion, _ = await loop.connect_write_pipe(lambda: _Ending(self._all_sent), companion.hears)
         self._listening = asyncio.create_task(self._listen(said, companion))
         for line in self._unsent:
             self._to_companion.write(line)
@@ -179,10 +185,26 @@ class Prefect:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
-        if self._to_companion:
+        if self._from_companion:
+            self._from_companion.close()
+        if self._to_companion:  # its file is closed below, in a thread: nobody may use it any more
             self._to_companion.close()
+            try:
+                await asyncio.wait_for(self._all_sent.wait(), LAST_WORDS_S)
+            except TimeoutError:
+                self._to_companion.abort()
         if self._companion:
             await asyncio.to_thread(self._companion.stop, at_once=not self._following)
+
+
+class _Ending(asyncio.BaseProtocol):
+    """Says when what was written is sent and the pipe closed."""
+
+    def __init__(self, ended: asyncio.Event) -> None:
+        self._ended = ended
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._ended.set()
 
 
 def _point_at(state: Path, api_url: str) -> None:

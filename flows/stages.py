@@ -21,7 +21,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from flows import notices, reports
+from flows import notices, reports, told
 from flows.console import numbers, safe
 
 if TYPE_CHECKING:
@@ -69,16 +69,16 @@ def adopted() -> Conductor | Mirror | None:
     return _adopted.get()
 
 
-def _named(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _named(function: Callable[..., Any]) -> Callable[..., Any]:
     # No retries: the delivery stage retries by itself, and two layers would multiply. No tags: Prefect asks its server
     # for a slot of each tag's concurrency limit, waits long when SQLite is busy, and every asking has its own client.
     return task(
-        name=kind,
+        name=told.TASKS[function.__name__],
         task_run_name="{name}",
         retries=0,
         persist_result=False,
         cache_policy=NO_CACHE,
-    )
+    )(function)
 
 
 async def _carried_out(step: Step | MirroredStep) -> State[Any]:
@@ -87,50 +87,43 @@ async def _carried_out(step: Step | MirroredStep) -> State[Any]:
     return (Completed if good else Failed)(message=words)
 
 
-@_named("crawl")
+@_named
 async def collect(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001 - names the task run
     """Crawl, clean and record one source."""
     return await _carried_out(step)
 
 
-@_named("deliver")
+@_named
 async def deliver(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Deliver one batch; a batch that fails fails here, and the others go on."""
     return await _carried_out(step)
 
 
-@_named("change")
+@_named
 async def change(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Update what changed at the source and remove what is gone."""
     return await _carried_out(step)
 
 
-@_named("verify")
+@_named
 async def verify(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Read the knowledge base back: is every page there exactly once?"""
     return await _carried_out(step)
 
 
-@_named("prompts")
+@_named
 async def prompts(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Ask for prompts about what the run brought."""
     return await _carried_out(step)
 
 
-@_named("review")
+@_named
 async def review(name: str, step: Step | MirroredStep) -> State[Any]:  # noqa: ARG001
     """Submit what a person should look at."""
     return await _carried_out(step)
 
 
-_TASKS = {
-    "collect": collect,
-    "deliver": deliver,
-    "change": change,
-    "verify": verify,
-    "prompts": prompts,
-    "review": review,
-}
+_TASKS = dict(zip(told.TASKS, (collect, deliver, change, verify, prompts, review), strict=True))
 
 
 async def follow(conductor: Conductor | Mirror) -> dict[str, Any]:
@@ -200,9 +193,9 @@ async def _watch(on_cancel: Callable[[], None]) -> None:
 
 async def _tell(conductor: Conductor | Mirror, following: set[asyncio.Task[Any]]) -> None:
     async for step in conductor.follow():
-        told = asyncio.create_task(_TASKS[step.kind](name=step.name, step=step, return_state=True))
-        following.add(told)
-        told.add_done_callback(following.discard)
+        telling = asyncio.create_task(_TASKS[step.kind](name=step.name, step=step, return_state=True))
+        following.add(telling)
+        telling.add_done_callback(following.discard)
 
 
 async def _count(conductor: Conductor | Mirror, over: asyncio.Event) -> None:
@@ -273,18 +266,9 @@ def _sigterm(terminated: asyncio.Event) -> Iterator[None]:
 
 
 def verdict(summary: dict[str, Any]) -> State[Any]:
-    """Return the flow run's final state: Failed, with a sentence, unless everything due is delivered and verified."""
+    """Return the flow run's final state."""
+    given = told.verdict(summary)
     data = {"run": summary.get("run"), "state": summary["state"], "verified": summary.get("verified", 0)}
-    if summary["state"] == "completed":
-        pages = summary["pages"]
-        message = f"{pages['new']} new, {pages['changed']} changed, {pages['unchanged']} unchanged; all verified."
-        return Completed(message=message, data=data)
-    if summary["state"] == "awaiting-approval":
-        why = summary.get("approval", {}).get("why", "")
-        return Completed(message=f"Waits for approval: {why}", data=data)
-    if summary["state"] == "stopped" and not summary.get("problems"):
-        return Cancelled(message="Stopped at a safe point; the next run of this source goes on from here.")
-    problems = summary.get("problems") or [
-        f"{key} {value}" for key, value in summary.get("batches", {}).items() if value
-    ]
-    return Failed(message=f"{summary['name']}: {summary['state']}: {'; '.join(problems) or 'see the report'}"[:1000])
+    if given.ended == "COMPLETED":
+        return Completed(message=given.message, data=data)
+    return (Cancelled if given.ended == "CANCELLED" else Failed)(message=given.message)

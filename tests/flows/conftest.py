@@ -121,7 +121,7 @@ def prefect_api(tmp_path_factory):
         home = environment(folder_of(state), api_url=server.api_url)["PREFECT_HOME"]
         with temporary_settings({PREFECT_API_URL: server.api_url, PREFECT_HOME: home}):
             yield server.api_url
-            from flows.companion_process import flush
+            from flows.follower import flush
 
             flush()
     finally:

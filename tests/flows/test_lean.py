@@ -46,6 +46,7 @@ def test_who_asks_a_stand_in_for_more_than_its_name_hears_so():
 def test_where_prefect_cannot_be_imported_in_part_it_is_imported_whole(prefect_api, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['flows.lean'] = None\n")
     settings = {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+    settings["PREFECT_CLIENT_MAX_RETRIES"] = "4"  # for Prefect's own client
     with companion(**settings) as process:
         say(process, messages("whole.example"))
         assert hear(process) == {"following": True}
