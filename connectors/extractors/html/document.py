@@ -74,6 +74,7 @@ class Document:
     base: str
     decoded: Decoded
     targets: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, str] = field(default_factory=dict)
 
     def target(self, address: str) -> str:
         """Return what an address without fragment means on this page, in normal form; empty when it is no page's."""
@@ -84,7 +85,12 @@ class Document:
 
     def resolve(self, href: str) -> str:
         """Return a link's absolute target, its fragment kept; empty when a reader cannot follow it."""
-        href = href.strip()
+        found = self.resolved.get(href)
+        if found is None:
+            found = self.resolved[href] = self._resolved(href.strip())
+        return found
+
+    def _resolved(self, href: str) -> str:
         if ":" in href[:11]:
             lower = href[:11].lower()
             if lower.startswith(("javascript:", "data:", "vbscript:", "about:", "blob:")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 BOLD, ITALIC, CODE, STRIKE, RAW = 1, 2, 4, 8, 16
 BREAK = "\x00"  # a line break among the runs; NUL cannot come out of the parser
@@ -161,24 +162,20 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
     space = True
     last_style, last_link = -1, ""
     for text, style, link in runs:
-        if text == BREAK:
-            if broken:
-                if out and out[-1][0].endswith(" "):
-                    out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
-                out.append((BREAK, 0, link))
-                space, last_style = True, -1
-                continue
-            text = " "  # noqa: PLW2901
-        if words := text.split():
-            folded = " ".join(words)
-            if len(folded) == len(text):  # nothing stands around the words
-                space = False
-            else:
-                folded, space = _spaced(text, folded, at_space=space)
-        elif space or not text:
+        if text == BREAK and broken:
+            if out and out[-1][0].endswith(" "):
+                out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
+            out.append((BREAK, 0, link))
+            space, last_style = True, -1
             continue
-        else:
-            folded, style, space = " ", 0, True  # noqa: PLW2901 - space has no style
+        folded = _spaced(text)
+        if space and folded[:1] == " ":
+            folded = folded[1:]
+        if not folded:
+            continue
+        space = folded[-1] == " "
+        if folded == " ":
+            style = 0  # noqa: PLW2901 - space has no style
         if style == last_style and link == last_link:
             out[-1] = (out[-1][0] + folded, style, link)
         else:
@@ -187,12 +184,18 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
     return out
 
 
-def _spaced(text: str, folded: str, *, at_space: bool) -> tuple[str, bool]:
-    """Return a folded text with the space that stood around it, unless one stands before, and whether it ends so."""
-    if not at_space and text[0].isspace():
-        folded = " " + folded
-    ends = text[-1].isspace()
-    return (folded + " " if ends else folded), ends
+def _spaced(text: str) -> str:
+    """Return a text with each stretch of white space as one space, around it too."""
+    flat = text.replace("\n", " ")
+    if "  " not in flat and flat.isprintable():  # of all white space only the space is printable
+        return flat
+    if text == BREAK:
+        return " "
+    folded = " ".join(text.split())
+    if not folded:
+        return " " if text else ""
+    before, after = " " if text[0].isspace() else "", " " if text[-1].isspace() else ""
+    return f"{before}{folded}{after}"
 
 
 def _apart(text: str) -> tuple[str, str, str]:
@@ -208,9 +211,22 @@ def _apart(text: str) -> tuple[str, str, str]:
 
 def _linked(link: str, runs: list[Run]) -> str:
     if len(runs) == 1 and runs[0][0] != BREAK:
-        written = _alone(runs[0], 0)
-    else:
-        written = _broken(runs) if (BREAK, 0, link) in runs else _styled(runs)
+        text, style, _ = runs[0]
+        short = len(text) + len(link) < _SHORT
+        return _link_around(text, style, link) if short else _around(_alone(runs[0], 0), link)
+    return _around(_broken(runs) if (BREAK, 0, link) in runs else _styled(runs), link)
+
+
+_SHORT = 256
+
+
+@lru_cache(maxsize=4096)  # the same names lead to the same places all over a site
+def _link_around(text: str, style: int, link: str) -> str:
+    return _around(_alone((text, style, link), 0), link)
+
+
+def _around(written: str, link: str) -> str:
+    """Put a link around a text."""
     before, core, after = _apart(written)
     return f"{before}[{core}]({destination(link)}){after}" if core else before
 
@@ -263,7 +279,7 @@ def _written(runs: list[Run]) -> str:
     if len(runs) == 1:
         text, style, link = runs[0]
         if not style and not link and text != BREAK:  # most paragraphs, headings and cells
-            return escape(" ".join(text.split()))
+            return escape(_spaced(text).strip(" "))
     return _joined(_folded(runs))
 
 

@@ -84,11 +84,9 @@ class Writer:
 
     def blocks(self, node: LexborNode) -> list[str]:
         """Return the Markdown blocks of what is inside ``node``."""
-        only = node.first_child
-        if only is None:
-            return []
-        if only.tag_id == TEXT and only.next is None and only.mem_id not in self.kinds:
-            return render([(only.text_content or "", self._style, self._link)])
+        text = self._only_text(node)
+        if text is not None:
+            return render([(text, self._style, self._link)])
         flow = Flow()
         self._children(node, flow)
         flow.flush()
@@ -133,6 +131,13 @@ class Writer:
             child = child.next
         self._depth -= 1
 
+    def _only_text(self, node: LexborNode) -> str | None:
+        """Return the text of an element that holds one text and nothing else: most that stand in a line do."""
+        only = node.first_child
+        if only is None or only.tag_id != TEXT or only.next is not None or only.mem_id in self.kinds:
+            return None
+        return only.text_content or ""
+
     def _node(self, node: LexborNode, flow: Flow) -> None:
         kind = self.kinds.get(node.mem_id)
         if kind is not None and (kind == DROP or special.WRITERS[kind](self, node, flow)):
@@ -151,9 +156,9 @@ class Writer:
 
     def styled(self, node: LexborNode, flow: Flow, style: int) -> None:
         """Add what is inside ``node`` to the open paragraph in another style."""
-        only = node.first_child
-        if only is not None and only.tag_id == TEXT and only.next is None and only.mem_id not in self.kinds:
-            flow.runs.append((only.text_content or "", self._style | style, self._link))
+        text = self._only_text(node)
+        if text is not None:
+            flow.runs.append((text, self._style | style, self._link))
             return
         before = self._style
         self._style |= style
@@ -178,8 +183,14 @@ class Writer:
         if href is None or self._link:
             self._children(node, flow)
             return
+        target = self.resolve(href)
+        text = self._only_text(node)
+        if text is not None:
+            if flow.runs or not text.isspace():
+                flow.runs.append((text, self._style, target))
+            return
         before = self._link
-        self._link = self.resolve(href)
+        self._link = target
         self._children(node, flow)
         self._link = before
 
