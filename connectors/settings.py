@@ -56,7 +56,7 @@ class StateSettings(BaseSettings):
         return Path(platformdirs.user_data_dir("persona-ingest", appauthor=False))
 
     def ledger_url(self) -> str:
-        """Return the ledger's SQLAlchemy URL: what was set, else SQLite in the state folder."""
+        """Return the ledger's URL: what was set, else SQLite in the state folder."""
         return self.ledger or f"sqlite:///{self.folder() / 'ledger.sqlite3'}"
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,11 +65,9 @@ def new_database(request, tmp_path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
     server = request.getfixturevalue("postgres")
-    from sqlalchemy import create_engine
+    from connectors.ledger.database import connect
 
     name = f"test_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(server.replace("postgresql://", "postgresql+pg8000://"), isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    engine.dispose()
+    with closing(connect(server)) as connection:
+        connection.run(f"CREATE DATABASE {name}")
     return server.rpartition("/")[0] + "/" + name

@@ -6,16 +6,19 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
-
-from connectors.ledger.schema import runs, sources
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from connectors.ledger.database import Connection
 
 WAITS = "awaiting-approval"
+_WAITING = f"""
+SELECT runs.id, runs.summary, sources.name, sources.destination
+FROM runs JOIN sources ON sources.id = runs.source_id
+WHERE runs.state = '{WAITS}' {{and_this}} ORDER BY runs.id
+"""
+_THIS = f"id = :run AND state = '{WAITS}'"
+_OLDER = f"source_id = :source AND id < :run AND state = '{WAITS}'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,27 +33,19 @@ class Waiting:
 
 def waiting(connection: Connection, *, run: int | None = None) -> list[Waiting]:
     """Return the runs that wait, oldest first: all, or the one with this number."""
-    query = (
-        select(runs.c.id, runs.c.summary, sources.c.name, sources.c.destination)
-        .join(sources, sources.c.id == runs.c.source_id)
-        .where(runs.c.state == WAITS)
-        .order_by(runs.c.id)
-    )
-    if run is not None:
-        query = query.where(runs.c.id == run)
+    this = {} if run is None else {"run": run}
+    query = _WAITING.format(and_this="AND runs.id = :run" if this else "")
     return [
         Waiting(run=row.id, source=row.name, destination=row.destination, summary=json.loads(row.summary or "{}"))
-        for row in connection.execute(query)
+        for row in connection.rows(query, **this)
     ]
 
 
 def decide(connection: Connection, *, run: int, state: str) -> bool:
     """Write down what a person decided; False when the run did not wait (any more)."""
-    decided = update(runs).where(runs.c.id == run, runs.c.state == WAITS).values(state=state)
-    return connection.execute(decided).rowcount == 1
+    return connection.change("runs", {"state": state}, _THIS, run=run) == 1
 
 
 def overtake(connection: Connection, *, source_id: int, run: int) -> None:
     """Let a newer run take the place of those that still wait: what they asked for is asked again, or is moot."""
-    older = update(runs).where(runs.c.source_id == source_id, runs.c.id < run, runs.c.state == WAITS)
-    connection.execute(older.values(state="overtaken"))
+    connection.run(f"UPDATE runs SET state = 'overtaken' WHERE {_OLDER}", source=source_id, run=run)

@@ -6,43 +6,101 @@ import sys
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
-
-from connectors.ledger.outbox import drop_overtaken, outgoing, tell
-from connectors.ledger.pack import unpack_text
-from connectors.ledger.schema import items, pages, probes, sources, versions
+from connectors.ledger.database import listed, one_of
+from connectors.ledger.outbox import CHOSEN, drop_overtaken, outgoing, tell
+from connectors.ledger.pack import NO_TEXT, unpack_text
 from connectors.ledger.transitions import after, before
 from connectors.ledger.values import Holding, Removal, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.values import Run
 
 _CHUNK = 400
 _GHOSTS_OF_RUNS = 30
 
+_EXPECTED = """
+SELECT
+  versions.id, versions.page_id, versions.state, versions.normal_hash, versions.uri, pages.canonical,
+  versions.delivered_boot, versions.delivered_tick
+FROM versions JOIN pages ON pages.id = versions.page_id
+WHERE versions.source_id = :source AND versions.state IN {states} AND versions.id > :after
+  AND versions.normal_hash IS NOT NULL
+ORDER BY versions.id LIMIT :most
+"""
+_ITEMS = "SELECT version_id, item_id FROM items WHERE version_id IN NUMBERS(:chosen) ORDER BY version_id, ordinal"
+_TEXTS_ELSEWHERE = """
+SELECT versions.normal_hash FROM versions JOIN sources ON sources.id = versions.source_id
+WHERE sources.destination = :destination AND sources.id <> :source
+  AND versions.state IN ('sent', 'delivered', 'verified') AND versions.normal_hash IS NOT NULL
+"""
+_ITEMS_ELSEWHERE = """
+SELECT items.item_id FROM items JOIN versions ON versions.id = items.version_id
+WHERE items.destination = :destination AND versions.source_id <> :source
+"""
+_GHOSTS = """
+SELECT normal_hash FROM versions
+WHERE source_id = :source AND state IN ('deleted', 'replaced', 'superseded') AND closed_run > :since
+  AND normal_hash IS NOT NULL
+"""
+_CONTENTS = f"SELECT id, content FROM versions WHERE {CHOSEN}"
+_NO_ITEMS_OF = "DELETE FROM items WHERE version_id IN NUMBERS(:chosen)"
+_NO_ITEMS = "DELETE FROM items WHERE destination = :destination AND item_id IN TEXTS(:ids)"
+_COVERAGE = """
+SELECT state, count(*) AS number FROM versions
+WHERE id IN (SELECT version_id FROM pages WHERE source_id = :source AND state = 'live')
+GROUP BY state
+"""  # no join: SQLite would look through all pages for each version
+_UPDATES = f"""
+SELECT
+  versions.id, versions.uri, versions.title, versions.content, versions.metadata, versions.state,
+  elder.id AS elder_id, items.item_id
+FROM versions
+JOIN versions AS elder ON elder.page_id = versions.page_id AND elder.id < versions.id
+JOIN items ON items.version_id = elder.id
+WHERE versions.source_id = :source AND versions.state IN {one_of(before("intend update"))}
+  AND elder.state = 'verified' AND (SELECT count(*) FROM items AS own WHERE own.version_id = elder.id) = 1
+  AND versions.batch_id IS NULL AND versions.id > :after
+ORDER BY versions.id, elder.id LIMIT :most
+"""
+_UNPROVED = """
+SELECT count(*) FROM versions JOIN pages ON pages.id = versions.page_id
+WHERE versions.source_id = :source AND versions.state IN ('sent', 'delivered') AND (
+  pages.state <> 'live'
+  OR EXISTS (SELECT id FROM versions AS younger WHERE younger.page_id = versions.page_id AND younger.state = 'pending')
+)
+"""
+_HALVED = """
+SELECT count(*) FROM versions
+JOIN versions AS elder ON elder.page_id = versions.page_id AND elder.id < versions.id
+WHERE versions.source_id = :source AND versions.state = 'pending' AND elder.state = 'verified'
+  AND versions.size * 2 < elder.size
+"""
+_LIVE = "SELECT count(*) FROM pages WHERE source_id = :source AND state = 'live'"
+_REMOVALS = """
+SELECT versions.id, versions.page_id, versions.uri, versions.state, pages.state AS page_state
+FROM versions JOIN pages ON pages.id = versions.page_id
+WHERE versions.source_id = :source AND versions.state IN ('verified', 'deleting') AND (
+  pages.state <> 'live' OR versions.state = 'deleting' OR EXISTS (
+    SELECT younger.id FROM versions AS younger
+    WHERE younger.page_id = versions.page_id AND younger.id > versions.id AND younger.state = 'verified'
+  )
+)
+ORDER BY versions.id
+"""
+_REMOVED = f"""
+UPDATE versions SET state = :state, closed_run = :run, content = :nothing
+WHERE id = :version AND state IN {one_of(before("deleted"))}
+"""
+_THIS = "id = :version"
+_ITEM_OF = "destination = :destination AND item_id = :item"
+
 
 def expected(connection: Connection, run: Run, *, states: Collection[str], after_id: int, most: int) -> list[Holding]:
     """Return versions in some states behind a version id, with the items they were last seen as."""
-    query = (
-        select(
-            versions.c.id,
-            versions.c.page_id,
-            versions.c.state,
-            versions.c.normal_hash,
-            versions.c.uri,
-            pages.c.canonical,
-            versions.c.delivered_boot,
-            versions.c.delivered_tick,
-        )
-        .join(pages, pages.c.id == versions.c.page_id)
-        .where(versions.c.source_id == run.source_id, versions.c.state.in_(list(states)), versions.c.id > after_id)
-        .where(versions.c.normal_hash.is_not(None))
-    )
-    rows = connection.execute(query.order_by(versions.c.id).limit(most)).all()
+    rows = connection.rows(_EXPECTED.format(states=one_of(states)), source=run.source_id, after=after_id, most=most)
     known = _items_of(connection, [row.id for row in rows])
     return [
         Holding(
@@ -61,106 +119,84 @@ def expected(connection: Connection, run: Run, *, states: Collection[str], after
 
 def _items_of(connection: Connection, chosen: Sequence[int]) -> dict[int, list[str]]:
     known: dict[int, list[str]] = defaultdict(list)
-    for start in range(0, len(chosen), _CHUNK):
-        part = items.c.version_id.in_(chosen[start : start + _CHUNK])
-        query = select(items.c.version_id, items.c.item_id).where(part).order_by(items.c.version_id, items.c.ordinal)
-        for version, item in connection.execute(query):
-            known[version].append(item)
+    for part in _parts(chosen):
+        for row in connection.rows(_ITEMS, chosen=listed(part)):
+            known[row.version_id].append(row.item_id)
     return known
+
+
+def _parts(chosen: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(chosen), _CHUNK):
+        yield chosen[start : start + _CHUNK]
 
 
 def claimed_elsewhere(connection: Connection, run: Run) -> tuple[Counter[bytes], set[str]]:
     """Return what other sources hold in the same knowledge base: how often which text, and which items."""
-    others = (
-        select(versions.c.normal_hash)
-        .join(sources, sources.c.id == versions.c.source_id)
-        .where(sources.c.destination == run.destination, sources.c.id != run.source_id)
-        .where(versions.c.state.in_(("sent", "delivered", "verified")), versions.c.normal_hash.is_not(None))
-    )
-    texts = Counter(bytes(value) for value in connection.execute(others).scalars())
-    theirs = (
-        select(items.c.item_id)
-        .join(versions, versions.c.id == items.c.version_id)
-        .where(items.c.destination == run.destination, versions.c.source_id != run.source_id)
-    )
-    return texts, set(connection.execute(theirs).scalars())
+    asked = {"destination": run.destination, "source": run.source_id}
+    texts = Counter(map(bytes, connection.column(_TEXTS_ELSEWHERE, **asked)))
+    return texts, set(connection.column(_ITEMS_ELSEWHERE, **asked))
 
 
 def ghosts(connection: Connection, run: Run) -> set[bytes]:
     """Return the texts that we once delivered and that should be gone: whoever has one is a late copy of ours."""
-    query = select(versions.c.normal_hash).where(
-        versions.c.source_id == run.source_id,
-        versions.c.state.in_(("deleted", "replaced", "superseded")),
-        versions.c.closed_run > run.id - _GHOSTS_OF_RUNS,
-        versions.c.normal_hash.is_not(None),
-    )
-    return {bytes(value) for value in connection.execute(query).scalars()}
+    since = run.id - _GHOSTS_OF_RUNS
+    return set(map(bytes, connection.column(_GHOSTS, source=run.source_id, since=since)))
 
 
 def contents(connection: Connection, chosen: Sequence[int]) -> dict[int, str]:
     """Return the delivered texts of versions."""
-    found: dict[int, str] = {}
-    for start in range(0, len(chosen), _CHUNK):
-        part = versions.c.id.in_(chosen[start : start + _CHUNK])
-        for row in connection.execute(select(versions.c.id, versions.c.content).where(part)):
-            found[row.id] = unpack_text(row.content)
-    return found
+    return {
+        row.id: unpack_text(row.content)
+        for part in _parts(chosen)
+        for row in connection.rows(_CONTENTS, chosen=listed(part))
+    }
 
 
 def confirm(connection: Connection, run: Run, seen: Mapping[int, Sequence[str]]) -> None:
     """Record versions that were seen exactly once, and the items they are."""
-    chosen = list(seen)
-    for start in range(0, len(chosen), _CHUNK):
-        part = chosen[start : start + _CHUNK]
-        ids = [item for version in part for item in seen[version]]
-        connection.execute(delete(items).where(items.c.version_id.in_(part)))
-        mine = and_(items.c.destination == run.destination, items.c.item_id.in_(ids))
-        connection.execute(delete(items).where(mine))
+    for part in _parts(list(seen)):
+        connection.run(_NO_ITEMS_OF, chosen=listed(part))
         rows = [
             {"destination": run.destination, "item_id": item, "version_id": version, "ordinal": ordinal}
             for version in part
             for ordinal, item in enumerate(seen[version])
         ]
-        if rows:
-            connection.execute(insert(items), rows)
-        once = tell("seen once").where(versions.c.id.in_(part))
-        connection.execute(once.values(verified_run=run.id))
+        connection.run(
+            _NO_ITEMS, destination=run.destination, ids=listed([item for version in part for item in seen[version]])
+        )
+        connection.insert_many("items", rows)
+        connection.run(tell("seen once", CHOSEN, "verified_run"), chosen=listed(part), verified_run=run.id)
 
 
 def lose(connection: Connection, chosen: Sequence[int]) -> None:
     """Record that delivered versions are not in the knowledge base: they are due again."""
-    for start in range(0, len(chosen), _CHUNK):
-        part = chosen[start : start + _CHUNK]
-        connection.execute(delete(items).where(items.c.version_id.in_(part)))
-        connection.execute(tell("missing").where(versions.c.id.in_(part)).values(batch_id=None))
-        drop_overtaken(connection, versions.c.id.in_(part))
+    for part in map(listed, _parts(chosen)):
+        connection.run(_NO_ITEMS_OF, chosen=part)
+        connection.run(tell("missing", CHOSEN, "batch_id"), chosen=part, batch_id=None)
+        drop_overtaken(connection, CHOSEN, chosen=part)
 
 
 def revive(connection: Connection, chosen: Sequence[int]) -> None:
     """Take out of quarantine what proved to have arrived after all."""
-    for start in range(0, len(chosen), _CHUNK):
-        part = versions.c.id.in_(chosen[start : start + _CHUNK])
-        connection.execute(tell("found").where(part).values(reason=""))
+    for part in map(listed, _parts(chosen)):
+        connection.run(tell("found", CHOSEN, "reason"), chosen=part, reason="")
 
 
 def coverage(connection: Connection, run: Run) -> dict[str, int]:
     """Count the versions that are due, by state; of a page with two only the newer one counts."""
-    # No join: SQLite would look through all pages for each version.
-    newest = select(pages.c.version_id).where(pages.c.source_id == run.source_id, pages.c.state == "live")
-    query = select(versions.c.state, func.count()).where(versions.c.id.in_(newest)).group_by(versions.c.state)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return {row.state: row.number for row in connection.rows(_COVERAGE, source=run.source_id)}
 
 
 def probed(connection: Connection, *, destination: str) -> float | None:
     """Return the settling time that a probe taught us: a few times what it saw, and never less than a second."""
-    seen = connection.execute(select(probes.c.visible_s).where(probes.c.destination == destination)).scalar()
+    seen = connection.value("SELECT visible_s FROM probes WHERE destination = :destination", destination=destination)
     return None if seen is None else max(1.0, 3 * float(seen))
 
 
 def keep_probe(connection: Connection, *, destination: str, told: dict[str, Any]) -> None:
     """Keep what a probe taught us; the last one counts."""
-    connection.execute(delete(probes).where(probes.c.destination == destination))
-    connection.execute(insert(probes).values(destination=destination, **told))
+    connection.run("DELETE FROM probes WHERE destination = :destination", destination=destination)
+    connection.insert_many("probes", [{"destination": destination, **told}])
 
 
 # -- changes in place -------------------------------------------------------------------------------------------------
@@ -168,16 +204,7 @@ def keep_probe(connection: Connection, *, destination: str, told: dict[str, Any]
 
 def updates(connection: Connection, run: Run, *, after_id: int, most: int) -> list[Update]:
     """Return versions that replace another one in place: the elder is verified and one item, or we began already."""
-    elder, own = versions.alias("elder"), items.alias("own")
-    one = select(func.count()).where(own.c.version_id == elder.c.id).correlate(elder).scalar_subquery() == 1
-    query = (
-        select(versions, elder.c.id.label("elder_id"), items.c.item_id)
-        .join(elder, and_(elder.c.page_id == versions.c.page_id, elder.c.id < versions.c.id))
-        .join(items, items.c.version_id == elder.c.id)
-        .where(versions.c.source_id == run.source_id, versions.c.state.in_(before("intend update")))
-        .where(elder.c.state == "verified", one, versions.c.batch_id.is_(None), versions.c.id > after_id)
-    )
-    rows = connection.execute(query.order_by(versions.c.id, elder.c.id).limit(most)).all()
+    rows = connection.rows(_UPDATES, source=run.source_id, after=after_id, most=most)
     newest = {row.id: row for row in rows}  # of several elders the last one
     return [
         Update(page=outgoing(row), elder=row.elder_id, item_id=row.item_id, state=row.state) for row in newest.values()
@@ -186,62 +213,44 @@ def updates(connection: Connection, run: Run, *, after_id: int, most: int) -> li
 
 def waiting_for_proof(connection: Connection, run: Run) -> int:
     """Count changed or vanished pages whose delivered version has no known item yet: they need a reading first."""
-    younger = versions.alias("younger")
-    newer = select(younger.c.id).where(younger.c.page_id == versions.c.page_id, younger.c.state == "pending")
-    query = (
-        select(func.count())
-        .select_from(versions)
-        .join(pages, pages.c.id == versions.c.page_id)
-        .where(versions.c.source_id == run.source_id, versions.c.state.in_(("sent", "delivered")))
-        .where(newer.exists() | (pages.c.state != "live"))
-    )
-    return int(connection.execute(query).scalar_one())
+    return int(connection.value(_UNPROVED, source=run.source_id))
 
 
 def sizes_of_updates(connection: Connection, run: Run) -> tuple[int, int]:
     """Return how many due updates halve a page's text, and how many live pages the source has."""
-    elder = versions.alias("elder")
-    query = (
-        select(func.count())
-        .select_from(versions)
-        .join(elder, and_(elder.c.page_id == versions.c.page_id, elder.c.id < versions.c.id))
-        .where(versions.c.source_id == run.source_id, versions.c.state == "pending", elder.c.state == "verified")
-        .where(versions.c.size * 2 < elder.c.size)
-    )
-    total = select(func.count()).where(pages.c.source_id == run.source_id, pages.c.state == "live")
-    return connection.execute(query).scalar_one(), connection.execute(total).scalar_one()
+    return int(connection.value(_HALVED, source=run.source_id)), int(connection.value(_LIVE, source=run.source_id))
 
 
 def intend_update(connection: Connection, version: int, key: bytes) -> None:
     """Record that an item is about to get this version's text."""
-    connection.execute(tell("intend update").where(versions.c.id == version).values(normal_hash=key))
+    connection.run(tell("intend update", _THIS, "normal_hash"), version=version, normal_hash=key)
 
 
 def updated(connection: Connection, run: Run, change: Update, *, boot: str, tick: int) -> None:
     """Record that an item has the new text: it is the new version's now, and the elder is no more."""
     proof = {"delivered_run": run.id, "delivered_via": "put", "delivered_boot": boot, "delivered_tick": tick}
-    connection.execute(tell("updated").where(versions.c.id == change.page.version_id).values(proof))
+    version = change.page.version_id
+    connection.run(tell("updated", _THIS, *proof), version=version, **proof)
     _retire(connection, run, change.elder)
-    mine = and_(items.c.destination == run.destination, items.c.item_id == change.item_id)
-    connection.execute(update(items).where(mine).values(version_id=change.page.version_id))
+    own = {"destination": run.destination, "item": change.item_id}
+    connection.change("items", {"version_id": version}, _ITEM_OF, **own)
 
 
 def update_lost_its_item(connection: Connection, run: Run, change: Update) -> None:
     """Record that the item to update is gone: the new version is due as a page of its own."""
-    connection.execute(tell("update lost its item").where(versions.c.id == change.page.version_id))
+    connection.run(tell("update lost its item", _THIS), version=change.page.version_id)
     _retire(connection, run, change.elder)
-    mine = and_(items.c.destination == run.destination, items.c.item_id == change.item_id)
-    connection.execute(delete(items).where(mine))
+    connection.run(f"DELETE FROM items WHERE {_ITEM_OF}", destination=run.destination, item=change.item_id)
 
 
 def refuse_update(connection: Connection, version: int, *, reason: str) -> None:
     """Set an update aside that the API refuses; the elder stays where it is."""
-    connection.execute(tell("update refused").where(versions.c.id == version).values(reason=reason))
+    connection.run(tell("update refused", _THIS, "reason"), version=version, reason=reason)
 
 
 def _retire(connection: Connection, run: Run, version: int) -> None:
-    gone = tell("replace").where(versions.c.id == version)
-    connection.execute(gone.values(closed_run=run.id, content=b"\x00"))
+    retire = tell("replace", _THIS, "closed_run", "content")
+    connection.run(retire, version=version, closed_run=run.id, content=NO_TEXT)
 
 
 # -- removals ---------------------------------------------------------------------------------------------------------
@@ -249,18 +258,7 @@ def _retire(connection: Connection, run: Run, version: int) -> None:
 
 def removals(connection: Connection, run: Run) -> list[Removal]:
     """Return what is to leave: versions of pages that are gone or duplicates, and those that a stored one replaced."""
-    younger = versions.alias("younger")
-    replaced = select(younger.c.id).where(
-        younger.c.page_id == versions.c.page_id, younger.c.id > versions.c.id, younger.c.state == "verified"
-    )
-    query = (
-        select(versions.c.id, versions.c.page_id, versions.c.uri, versions.c.state, pages.c.state.label("page_state"))
-        .join(pages, pages.c.id == versions.c.page_id)
-        .where(versions.c.source_id == run.source_id, versions.c.state.in_(("verified", "deleting")))
-        .where((pages.c.state != "live") | replaced.exists() | (versions.c.state == "deleting"))
-        .order_by(versions.c.id)
-    )
-    rows = connection.execute(query).all()
+    rows = connection.rows(_REMOVALS, source=run.source_id)
     known = _items_of(connection, [row.id for row in rows])
     return [
         Removal(
@@ -277,13 +275,11 @@ def removals(connection: Connection, run: Run) -> list[Removal]:
 
 def intend_removal(connection: Connection, version: int) -> None:
     """Record that a version's items are about to be deleted."""
-    connection.execute(tell("intend delete").where(versions.c.id == version))
+    connection.run(tell("intend delete", _THIS), version=version)
 
 
 def removed(connection: Connection, run: Run, removal: Removal) -> None:
     """Record that a version's items are gone. One that a stored version replaced counts as replaced, not as deleted."""
-    connection.execute(delete(items).where(items.c.version_id == removal.version_id))
+    connection.run("DELETE FROM items WHERE version_id = :version", version=removal.version_id)
     state = "replaced" if removal.reason == "replaced" else after("deleted")
-    done: dict[str, Any] = {"state": state, "closed_run": run.id, "content": b"\x00"}
-    mine = and_(versions.c.id == removal.version_id, versions.c.state.in_(before("deleted")))
-    connection.execute(update(versions).where(mine).values(done))
+    connection.run(_REMOVED, version=removal.version_id, state=state, run=run.id, nothing=NO_TEXT)

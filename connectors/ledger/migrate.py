@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from connectors.errors import FatalError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from connectors.ledger.database import Connection
 
 _DIALECTS = {
     "sqlite": {"identity": "INTEGER PRIMARY KEY", "bytes": "BLOB"},
@@ -30,10 +30,10 @@ def migrate(connection: Connection) -> None:
     Raises:
         FatalError: a newer version of the program wrote this ledger.
     """
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
-    connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)")
-    applied = {int(row[0]) for row in connection.exec_driver_sql("SELECT number FROM migrations")}
+    if connection.kind == "postgresql":
+        connection.run(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    connection.run("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL)")
+    applied = set(connection.column("SELECT number FROM migrations"))
     known = migrations()
     if applied and max(applied) > known[-1][0]:
         raise FatalError(
@@ -42,9 +42,9 @@ def migrate(connection: Connection) -> None:
         )
     for number, name, text in known:
         if number not in applied:
-            for statement in _statements(text, connection.dialect.name):
-                connection.exec_driver_sql(statement)
-            connection.exec_driver_sql(f"INSERT INTO migrations VALUES ({number}, '{name}')")  # noqa: S608 - our file's name
+            for statement in _statements(text, connection.kind):
+                connection.run(statement)
+            connection.insert_many("migrations", [{"number": number, "name": name}])
 
 
 def _statements(text: str, dialect: str) -> list[str]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, func, select, update
-
-from connectors.ledger.pack import unpack_text
-from connectors.ledger.prepared import Prepared, among
-from connectors.ledger.schema import batches, insert_id, items, pages, versions
+from connectors.ledger.database import listed, one_of
+from connectors.ledger.pack import NO_TEXT, unpack_text
 from connectors.ledger.transitions import after, before
 from connectors.ledger.values import BatchHead, BatchWork
 from connectors.models import Outgoing
@@ -17,67 +15,85 @@ from connectors.models import Outgoing
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Update
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.transitions import Event
     from connectors.ledger.values import Run
 
-_OPEN = ("pending", "sent", "failed")
 _CUT_AT_MOST = 20_000
 
 
-def tell(event: Event) -> Update:
-    """Return the statement that carries an event out, wherever the state allows it."""
-    return update(versions).where(among(versions.c.state, before(event))).values(state=after(event))
+@cache
+def tell(event: Event, where: str, *columns: str) -> str:
+    """Return the statement that carries an event out, wherever the state allows it, and sets these columns too."""
+    values = ", ".join([f"state = '{after(event)}'", *(f"{column} = :{column}" for column in columns)])
+    return f"UPDATE versions SET {values} WHERE state IN {one_of(before(event))} AND {where}"
 
 
-def _goes_by_put() -> ColumnElement[bool]:
-    elder = versions.alias("elder")
-    pieces = select(func.count()).where(items.c.version_id == elder.c.id).scalar_subquery()
-    blocks = among(elder.c.state, ("sent", "delivered", "updating")) | and_(elder.c.state == "verified", pieces <= 1)
-    blocked = select(elder.c.id).where(elder.c.page_id == versions.c.page_id, elder.c.id != versions.c.id, blocks)
-    return blocked.exists()
-
-
-_UNCUT = Prepared(
-    select(versions.c.id, versions.c.size)
-    .where(
-        versions.c.source_id == bindparam("source"),
-        versions.c.state == "pending",
-        versions.c.batch_id.is_(None),
-        versions.c.id > bindparam("behind"),
-        ~_goes_by_put(),
-    )
-    .order_by(versions.c.id)
-    .limit(_CUT_AT_MOST)
+_DELIVERED = ("delivered_run", "delivered_via", "delivered_boot", "delivered_tick")
+_IN_BATCH = "batch_id = :batch"
+CHOSEN = "id IN NUMBERS(:chosen)"
+_GOES_BY_PUT = """EXISTS (
+  SELECT elder.id FROM versions AS elder
+  WHERE elder.page_id = versions.page_id AND elder.id <> versions.id AND (
+    elder.state IN ('sent', 'delivered', 'updating')
+    OR elder.state = 'verified' AND (SELECT count(*) FROM items WHERE items.version_id = elder.id) <= 1
+  )
+)"""
+_UNCUT = f"""
+SELECT id, size FROM versions
+WHERE source_id = :source AND state = 'pending' AND batch_id IS NULL AND id > :behind AND NOT {_GOES_BY_PUT}
+ORDER BY id LIMIT {_CUT_AT_MOST}
+"""
+_WAITING = f"""
+SELECT sum(size) FROM versions
+WHERE source_id = :source AND state IN ('pending', 'sent') AND (batch_id IS NOT NULL OR NOT {_GOES_BY_PUT})
+"""
+_NEWEST = "SELECT max(id) FROM versions"
+_NUMBER = "SELECT max(number) FROM batches WHERE run_id = :run"
+_PUT_INTO = "UPDATE versions SET batch_id = :batch WHERE id = :version"
+_BATCH = "SELECT * FROM batches WHERE id = :batch"
+_PENDING = """
+SELECT id, uri, title, content, metadata FROM versions WHERE batch_id = :batch AND state = 'pending' ORDER BY id
+"""
+_SIZES = "SELECT id, size FROM versions WHERE batch_id = :batch AND state = 'pending' ORDER BY id"
+_IN_STATE = "SELECT id FROM versions WHERE batch_id = :batch AND state = :wanted ORDER BY id"
+_SEND = tell("intend", "id = :version", "normal_hash")
+_SENT = """
+UPDATE batches
+SET state = 'sent', attempts = attempts + 1, calls = calls + 1, sent_at = :now, sent_boot = :boot, sent_tick = :tick
+WHERE id = :batch
+"""
+_LEFT = "SELECT id FROM versions WHERE batch_id = :batch AND state IN ('pending', 'sent') LIMIT 1"
+_DONE = """
+UPDATE batches SET state = 'delivered', ended_at = :now WHERE id = :batch AND state IN ('pending', 'sent')
+"""
+_HELD = """EXISTS (
+  SELECT id FROM versions WHERE versions.batch_id = batches.id AND versions.state IN ('pending', 'sent')
+)"""
+_EMPTIED = f"""
+UPDATE batches SET state = 'delivered' WHERE source_id = :source AND state IN ('pending', 'sent') AND NOT {_HELD}
+"""
+_OPEN = f"""
+SELECT id, run_id, number, pages, bytes FROM batches
+WHERE source_id = :source AND state IN ('pending', 'sent', 'failed') AND {_HELD} ORDER BY id
+"""
+_NOT_APPLIED = "UPDATE batches SET state = 'pending', detail = :detail, attempts = attempts - :spared WHERE id = :batch"
+_OVERTAKEN = f"""
+UPDATE versions SET state = '{after("supersede")}', content = :nothing, batch_id = NULL, closed_run = run_id
+WHERE state = 'pending' AND {{where}} AND NOT EXISTS (
+  SELECT pages.id FROM pages WHERE pages.version_id = versions.id AND pages.state = 'live'
 )
-_NEWEST = Prepared(select(func.max(versions.c.id).label("last")))
-_NUMBER = Prepared(select(func.max(batches.c.number).label("last")).where(batches.c.run_id == bindparam("run")))
-_PUT_INTO = Prepared(update(versions).where(versions.c.id == bindparam("version")).values(batch_id=bindparam("batch")))
-_BATCH = Prepared(select(batches).where(batches.c.id == bindparam("batch")))
-_PENDING = Prepared(
-    select(versions.c.id, versions.c.uri, versions.c.title, versions.c.content, versions.c.metadata)
-    .where(versions.c.batch_id == bindparam("batch"), versions.c.state == "pending")
-    .order_by(versions.c.id)
-)
-_IN_STATE = Prepared(
-    select(versions.c.id)
-    .where(versions.c.batch_id == bindparam("batch"), versions.c.state == bindparam("wanted"))
-    .order_by(versions.c.id)
-)
-_SEND = Prepared(tell("intend").where(versions.c.id == bindparam("version")).values(normal_hash=bindparam("hash")))
-_SENT = Prepared(
-    update(batches)
-    .where(batches.c.id == bindparam("batch"))
-    .values(state="sent", attempts=batches.c.attempts + 1, calls=batches.c.calls + 1)
-)
-_SUCCEED = Prepared(tell("succeed").where(versions.c.batch_id == bindparam("batch")))
-_LEFT = Prepared(
-    select(versions.c.id)
-    .where(versions.c.batch_id == bindparam("batch"), among(versions.c.state, ("pending", "sent")))
-    .limit(1)
-)
-_DONE = Prepared(update(batches).where(batches.c.id == bindparam("batch"), among(batches.c.state, ("pending", "sent"))))
+"""
+_MOVED_ON = """
+SELECT pages.id, pages.text_hash, pages.version_id
+FROM pages JOIN pages AS owner ON owner.id = pages.duplicate_of
+WHERE pages.source_id = :source AND pages.state = 'duplicate'
+  AND (owner.text_hash <> pages.text_hash OR owner.state <> 'live')
+ORDER BY pages.id
+"""
+_LIVING = """
+SELECT id FROM pages WHERE source_id = :source AND text_hash = :text AND state = 'live' ORDER BY id LIMIT 1
+"""
 
 
 def cut(
@@ -99,8 +115,8 @@ def cut(
     Returns:
         The batches, and the version id behind which the next ones are.
     """
-    rows = _UNCUT.all(connection, {"source": run.source_id, "behind": behind})
-    done = _NEWEST.first(connection, {}).last or 0 if len(rows) < _CUT_AT_MOST else rows[-1].id
+    rows = connection.rows(_UNCUT, source=run.source_id, behind=behind)
+    done = connection.value(_NEWEST) or 0 if len(rows) < _CUT_AT_MOST else rows[-1].id
     heads = []
     for part, full in _parts(rows, most=most, max_bytes=max_bytes):
         if full or short:
@@ -112,9 +128,7 @@ def cut(
 
 def waiting_bytes(connection: Connection, run: Run) -> int:
     """Return how much text waits to be sent in batches; updates in place wait for the end of the crawl anyway."""
-    waits = among(versions.c.state, ("pending", "sent")) & (versions.c.batch_id.is_not(None) | ~_goes_by_put())
-    size = select(func.sum(versions.c.size)).where(versions.c.source_id == run.source_id, waits)
-    return int(connection.execute(size).scalar() or 0)
+    return int(connection.value(_WAITING, source=run.source_id) or 0)
 
 
 def _parts(rows: Sequence[Any], *, most: int, max_bytes: int) -> list[tuple[list[Any], bool]]:
@@ -142,41 +156,40 @@ def _new_batch(
     now: int,
     parent: int | None = None,
 ) -> BatchHead:
-    number = 1 + (_NUMBER.first(connection, {"run": run.id}).last or 0)
+    number = 1 + (connection.value(_NUMBER, run=run.id) or 0)
     size = sum(row.size for row in rows)
     values = {"source_id": run.source_id, "run_id": run.id, "number": number, "method": method, "stream_id": stream_id}
     values |= {"state": "pending", "pages": len(rows), "bytes": size, "attempts": 0, "calls": 0, "detail": ""}
-    batch = insert_id(connection, batches, values | {"parent_id": parent, "created_at": now})
-    _PUT_INTO.many(connection, [{"version": row.id, "batch": batch} for row in rows])
+    batch = connection.insert("batches", values | {"parent_id": parent, "created_at": now})
+    connection.many(_PUT_INTO, [{"version": row.id, "batch": batch} for row in rows])
     return BatchHead(id=batch, number=number, pages=len(rows), bytes=size)
 
 
 def adopt(connection: Connection, run: Run) -> list[BatchHead]:
     """Make the open batches of earlier runs this run's own, and return every open one with something to do."""
-    held = select(versions.c.id).where(versions.c.batch_id == batches.c.id, versions.c.state.in_(("pending", "sent")))
-    mine = batches.c.source_id == run.source_id
-    emptied = update(batches).where(mine, batches.c.state.in_(("pending", "sent")), ~held.exists())
-    connection.execute(emptied.values(state="delivered"))
-    open_ones = select(batches).where(mine, batches.c.state.in_(_OPEN), held.exists()).order_by(batches.c.id)
+    connection.run(_EMPTIED, source=run.source_id)
     heads = []
-    number = _NUMBER.first(connection, {"run": run.id}).last or 0
-    for row in connection.execute(open_ones).all():
+    number = connection.value(_NUMBER, run=run.id) or 0
+    for row in connection.rows(_OPEN, source=run.source_id):
         own = row.run_id == run.id
         number += not own
         if not own:
-            taken = {"run_id": run.id, "number": number}
-            connection.execute(update(batches).where(batches.c.id == row.id).values(taken))
+            _change(connection, row.id, run_id=run.id, number=number)
         heads.append(BatchHead(id=row.id, number=row.number if own else number, pages=row.pages, bytes=row.bytes))
     return heads
 
 
 def _in_state(connection: Connection, batch: int, state: str) -> list[int]:
-    return [row.id for row in _IN_STATE.all(connection, {"batch": batch, "wanted": state})]
+    return connection.column(_IN_STATE, batch=batch, wanted=state)
+
+
+def _change(connection: Connection, batch: int, **values: Any) -> None:
+    connection.change("batches", values, "id = :batch", batch=batch)
 
 
 def load(connection: Connection, batch: int) -> BatchWork:
     """Return a batch with the pages that are still to be sent and those whose arrival is unknown."""
-    row = _BATCH.first(connection, {"batch": batch})
+    row = connection.first(_BATCH, batch=batch)
     return BatchWork(
         id=row.id,
         number=row.number,
@@ -187,7 +200,7 @@ def load(connection: Connection, batch: int) -> BatchWork:
         calls=row.calls,
         pages=row.pages,
         detail=row.detail,
-        pending=tuple(map(outgoing, _PENDING.all(connection, {"batch": batch}))),
+        pending=tuple(map(outgoing, connection.rows(_PENDING, batch=batch))),
         sent=tuple(_in_state(connection, batch, "sent")),
         sent_boot=row.sent_boot or "",
         sent_tick=row.sent_tick or 0,
@@ -209,32 +222,29 @@ def mark_sent(
     connection: Connection, batch: int, hashes: Mapping[int, bytes], *, boot: str, tick: int, now: int
 ) -> set[int]:
     """Record the intent to send, durable before the first byte leaves; return what may be sent."""
-    _SEND.many(connection, [{"version": version, "hash": value} for version, value in hashes.items()])
-    _SENT.run(connection, {"batch": batch, "sent_at": now, "sent_boot": boot, "sent_tick": tick})
+    connection.many(_SEND, [{"version": version, "normal_hash": value} for version, value in hashes.items()])
+    connection.run(_SENT, batch=batch, now=now, boot=boot, tick=tick)
     return set(_in_state(connection, batch, "sent"))
 
 
 def mark_delivered(connection: Connection, run: Run, batch: int, *, boot: str, tick: int, now: int) -> None:
     """Record the documented success of a batch's call."""
-    method = _BATCH.first(connection, {"batch": batch}).method
+    method = connection.first(_BATCH, batch=batch).method
     proof = {"delivered_run": run.id, "delivered_via": method, "delivered_boot": boot, "delivered_tick": tick}
-    _SUCCEED.run(connection, {"batch": batch} | proof)
+    connection.run(tell("succeed", _IN_BATCH, *_DELIVERED), batch=batch, **proof)
     _close_if_done(connection, batch, now=now)
 
 
 def mark_not_applied(connection: Connection, batch: int, *, detail: str, burned: bool) -> None:
     """Record that a call surely had no effect."""
-    connection.execute(tell("not applied").where(versions.c.batch_id == batch))
-    drop_overtaken(connection, versions.c.batch_id == batch)
-    values: dict[str, Any] = {"state": "pending", "detail": detail}
-    if not burned:
-        values["attempts"] = batches.c.attempts - 1
-    connection.execute(update(batches).where(batches.c.id == batch).values(values))
+    connection.run(tell("not applied", _IN_BATCH), batch=batch)
+    drop_overtaken(connection, _IN_BATCH, batch=batch)
+    connection.run(_NOT_APPLIED, batch=batch, detail=detail, spared=int(not burned))
 
 
 def note(connection: Connection, batch: int, *, detail: str) -> None:
     """Keep what the last call answered."""
-    connection.execute(update(batches).where(batches.c.id == batch).values(detail=detail))
+    _change(connection, batch, detail=detail)
 
 
 def settle(
@@ -245,81 +255,64 @@ def settle(
     Returns:
         How many pages had arrived.
     """
-    row = connection.execute(select(batches.c.method).where(batches.c.id == batch)).one()
-    proof = {"delivered_run": run.id, "delivered_via": row.method, "delivered_boot": boot, "delivered_tick": tick}
+    method = connection.first(_BATCH, batch=batch).method
+    proof = {"delivered_run": run.id, "delivered_via": method, "delivered_boot": boot, "delivered_tick": tick}
     sent = _in_state(connection, batch, "sent")
     arrived = [version for version in sent if version in found]
     if arrived:
-        connection.execute(tell("found").where(versions.c.id.in_(arrived)).values(proof))
-    connection.execute(tell("not found").where(versions.c.batch_id == batch))
-    drop_overtaken(connection, versions.c.batch_id == batch)
-    connection.execute(update(batches).where(batches.c.id == batch).values(state="pending"))
+        connection.run(tell("found", CHOSEN, *_DELIVERED), chosen=listed(arrived), **proof)
+    connection.run(tell("not found", _IN_BATCH), batch=batch)
+    drop_overtaken(connection, _IN_BATCH, batch=batch)
+    _change(connection, batch, state="pending")
     _close_if_done(connection, batch, now=now)
     return len(arrived)
 
 
 def _close_if_done(connection: Connection, batch: int, *, now: int) -> None:
-    if _LEFT.first(connection, {"batch": batch}) is None:
-        _DONE.run(connection, {"batch": batch, "state": "delivered", "ended_at": now})
+    if connection.first(_LEFT, batch=batch) is None:
+        connection.run(_DONE, batch=batch, now=now)
 
 
-def drop_overtaken(connection: Connection, among: ColumnElement[bool]) -> None:
+def drop_overtaken(connection: Connection, where: str, **given: Any) -> None:
     """Drop pending versions that are not their page's newest, or whose page is gone: nobody wants them any more."""
-    newest = select(pages.c.id).where(pages.c.version_id == versions.c.id, pages.c.state == "live")
-    overtaken = tell("supersede").where(among, versions.c.state == "pending", ~newest.exists())
-    connection.execute(overtaken.values(content=b"\x00", batch_id=None, closed_run=versions.c.run_id))
+    connection.run(_OVERTAKEN.format(where=where), nothing=NO_TEXT, **given)
 
 
 def split(connection: Connection, run: Run, batch: int, *, detail: str, now: int) -> list[BatchHead]:
     """Divide what a batch still has to send between two new ones."""
-    row = connection.execute(select(batches).where(batches.c.id == batch)).one()
-    query = select(versions.c.id, versions.c.size).where(versions.c.batch_id == batch, versions.c.state == "pending")
-    rows = connection.execute(query.order_by(versions.c.id)).all()
+    row = connection.first(_BATCH, batch=batch)
+    rows = connection.rows(_SIZES, batch=batch)
     half = (len(rows) + 1) // 2
     heads = [
         _new_batch(connection, run, part, method=row.method, stream_id=row.stream_id, parent=batch, now=now)
         for part in (rows[:half], rows[half:])
         if part
     ]
-    closed = {"state": "split", "detail": detail, "ended_at": now}
-    connection.execute(update(batches).where(batches.c.id == batch).values(closed))
+    _change(connection, batch, state="split", detail=detail, ended_at=now)
     return heads
 
 
 def quarantine(connection: Connection, batch: int, *, reason: str, now: int) -> None:
     """Set the one page of a batch aside, with the server's words."""
-    connection.execute(tell("refused alone").where(versions.c.batch_id == batch).values(reason=reason))
-    closed = {"state": "failed", "detail": reason, "ended_at": now}
-    connection.execute(update(batches).where(batches.c.id == batch).values(closed))
+    connection.run(tell("refused alone", _IN_BATCH, "reason"), batch=batch, reason=reason)
+    _change(connection, batch, state="failed", detail=reason, ended_at=now)
 
 
 def fail(connection: Connection, batch: int, *, detail: str, now: int) -> None:
     """Give a batch up for this run; `retry` or the next run takes it up."""
-    closed = {"state": "failed", "detail": detail, "ended_at": now}
-    connection.execute(update(batches).where(batches.c.id == batch).values(closed))
+    _change(connection, batch, state="failed", detail=detail, ended_at=now)
 
 
 def promote_duplicates(connection: Connection, run: Run) -> int:
     """Make a duplicate due on its own when the page whose text it had has another text now, or is gone."""
-    owner = pages.alias("owner")
-    query = (
-        select(pages.c.id, pages.c.text_hash, pages.c.version_id)
-        .join(owner, owner.c.id == pages.c.duplicate_of)
-        .where(pages.c.source_id == run.source_id, pages.c.state == "duplicate")
-        .where((owner.c.text_hash != pages.c.text_hash) | (owner.c.state != "live"))
-        .order_by(pages.c.id)
-    )
     promoted = 0
-    for row in connection.execute(query).all():
-        living = select(pages.c.id).where(
-            pages.c.source_id == run.source_id, pages.c.text_hash == row.text_hash, pages.c.state == "live"
-        )
-        other = connection.execute(living.order_by(pages.c.id).limit(1)).scalar()
+    for row in connection.rows(_MOVED_ON, source=run.source_id):
+        other = connection.value(_LIVING, source=run.source_id, text=row.text_hash)
         if other is not None:
-            connection.execute(update(pages).where(pages.c.id == row.id).values(duplicate_of=other))
+            connection.change("pages", {"duplicate_of": other}, "id = :page", page=row.id)
             continue
         promoted += 1
-        connection.execute(tell("promote").where(versions.c.id == row.version_id))
+        connection.run(tell("promote", "id = :version"), version=row.version_id)
         news = {"state": "live", "duplicate_of": None, "verdict": "new", "verdict_run": run.id}
-        connection.execute(update(pages).where(pages.c.id == row.id).values(news))
+        connection.change("pages", news, "id = :page", page=row.id)
     return promoted

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MOST_TEXT = 1 << 30
 _SHORT = 200
 _RAW, _ZSTD = b"\x00", b"\x01"
+NO_TEXT = _RAW
+"""The content of a version that nobody will send any more: an empty text."""
 _AS_TEXT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 _MASK = 2**64 - 1
 
@@ -42,7 +44,11 @@ def text_key(text_hash: str) -> bytes:
 
 def pack_text(text: str) -> bytes:
     """Compress a text; a short one stays as it is."""
-    data = text.encode("utf-8", "surrogatepass")
+    return pack(text.encode("utf-8", "surrogatepass"))
+
+
+def pack(data: bytes) -> bytes:
+    """Compress a text that is bytes already."""
     return _RAW + data if len(data) < _SHORT else _ZSTD + _own.compressor.compress(data)
 
 
@@ -107,7 +113,12 @@ def plain(text: str) -> str:
     """Return a text that every database stores: no NUL, no half of a surrogate pair."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return text.encode("utf-8", "replace").decode()
+    return text
 
 
 def pack_page(page: Page) -> bytes:

@@ -5,23 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
-
 from connectors.ledger import visits
+from connectors.ledger.database import one_of
 from connectors.ledger.pack import (
+    NO_TEXT,
     dump,
+    pack,
     pack_blocks,
     pack_links,
     pack_page,
-    pack_text,
     plain,
     text_key,
     unpack_links,
     unpack_page,
     uri_hash,
 )
-from connectors.ledger.prepared import Prepared
-from connectors.ledger.schema import holds, insert_id, pages, resources, versions
 from connectors.ledger.transitions import before
 from connectors.ledger.values import Held
 from connectors.models import sha256_hex
@@ -29,40 +27,41 @@ from connectors.models import sha256_hex
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.values import Run, Verdict
     from connectors.models import Draft, Extracted, Page, Resource
 
-_RESOURCE = Prepared(
-    select(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
+_BY_URI = "hash = :h AND source_id = :s"
+_RESOURCE = f"SELECT * FROM resources WHERE {_BY_URI}"
+_SEEN = f"UPDATE resources SET seen_run = :run WHERE {_BY_URI}"
+_PAGE = """
+SELECT pages.*, versions.state AS version_state
+FROM pages LEFT JOIN versions ON versions.id = pages.version_id
+WHERE pages.hash = :h AND pages.source_id = :s
+"""
+_OWNER = """
+SELECT id, uri FROM pages
+WHERE text_hash = :text AND source_id = :s AND state = 'live' AND hash <> :h
+ORDER BY id LIMIT 1
+"""
+SUPERSEDE = f"""
+UPDATE versions SET state = 'superseded', content = :nothing, batch_id = NULL, closed_run = :run
+WHERE page_id = :page AND state IN {one_of(before("supersede"))}
+"""
+_HELD = """
+SELECT page_id, page, canonical FROM holds WHERE run_id = :run AND page_id > :after ORDER BY page_id LIMIT :most
+"""
+_NO_HOLD = "DELETE FROM holds WHERE page_id = :page"
+_FREED = """
+UPDATE versions SET state = 'pending', batch_id = NULL, reason = ''
+WHERE source_id = :source AND state = 'quarantined'
+"""
+_STALE = "page_id IN (SELECT id FROM pages WHERE source_id = :source) AND run_id <> :run"
+_UNDECIDED = f"""
+UPDATE resources SET etag = '', last_modified = '', body_hash = NULL WHERE id IN (
+  SELECT resource_id FROM pages WHERE id IN (SELECT page_id FROM holds WHERE {_STALE})
 )
-_KEEP_RESOURCE = Prepared(update(resources).where(resources.c.id == bindparam("key")))
-_KEEP_BY_URI = Prepared(
-    update(resources).where(resources.c.hash == bindparam("h"), resources.c.source_id == bindparam("s"))
-)
-_PAGE = Prepared(
-    select(pages, versions.c.state.label("version_state"))
-    .outerjoin(versions, versions.c.id == pages.c.version_id)
-    .where(pages.c.hash == bindparam("h"), pages.c.source_id == bindparam("s"))
-)
-_OWNER = Prepared(
-    select(pages.c.id, pages.c.uri)
-    .where(
-        pages.c.text_hash == bindparam("text"),
-        pages.c.source_id == bindparam("s"),
-        pages.c.state == "live",
-        pages.c.hash != bindparam("h"),
-    )
-    .order_by(pages.c.id)
-    .limit(1)
-)
-_CHANGE_PAGE = Prepared(update(pages).where(pages.c.id == bindparam("key")))
-_SUPERSEDE = Prepared(
-    update(versions)
-    .where(versions.c.page_id == bindparam("page"), or_(*(versions.c.state == state for state in before("supersede"))))
-    .values(state="superseded", content=b"\x00", batch_id=None, closed_run=bindparam("run"))
-)
+"""
 
 
 def same(connection: Connection, run: Run, resource: Resource, *, config: str) -> tuple[str, ...] | None:
@@ -82,9 +81,7 @@ def unchanged(connection: Connection, run: Run, met: Sequence[Resource], *, now:
     """Record resources that `same` proved to be as they were."""
     plainly = [item for item in met if item.body is None and item.requested_uri == item.uri]
     visits.not_modified(connection, run.id, plainly, now=now)
-    _KEEP_BY_URI.many(
-        connection, [{"h": uri_hash(item.uri), "s": run.source_id, "seen_run": run.id} for item in plainly]
-    )
+    connection.many(_SEEN, [{"h": uri_hash(item.uri), "s": run.source_id, "run": run.id} for item in plainly])
     for item in met:
         if item.body is not None or item.requested_uri != item.uri:
             _unchanged(connection, run, item, now=now)
@@ -99,7 +96,7 @@ def _unchanged(connection: Connection, run: Run, resource: Resource, *, now: int
         _end(connection, run, resource, outcome="fetched", now=now, detail="Same bytes and same cleaning as last time.")
     row = _row_of(connection, run, resource) if resource.requested_uri != resource.uri else None
     uri = resource.uri if row is None else row.uri
-    _KEEP_BY_URI.run(connection, {"h": uri_hash(uri), "s": run.source_id} | values)
+    connection.change("resources", values, _BY_URI, h=uri_hash(uri), s=run.source_id)
 
 
 def _row_of(connection: Connection, run: Run, resource: Resource) -> Any:
@@ -125,11 +122,11 @@ def fail(connection: Connection, run: Run, resource: Resource, extracted: Extrac
         values["links"] = pack_links(extracted.links)
     row = _resource(connection, run, resource.uri)
     if row is not None:
-        _KEEP_RESOURCE.run(connection, {"key": row.id} | values)
+        connection.change("resources", values, "id = :key", key=row.id)
     elif extracted.links:
         values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
         values |= {"config": "", "seen_run": run.id, "recorded_run": 0}
-        insert_id(connection, resources, values)
+        connection.insert("resources", values)
 
 
 def record(
@@ -164,9 +161,7 @@ def record(
 
 def held(connection: Connection, run: Run, *, after: int, most: int) -> list[tuple[int, Held]]:
     """Return held pages behind a page id."""
-    rows = connection.execute(
-        select(holds).where(holds.c.run_id == run.id, holds.c.page_id > after).order_by(holds.c.page_id).limit(most)
-    )
+    rows = connection.rows(_HELD, run=run.id, after=after, most=most)
     return [(row.page_id, Held(page=unpack_page(row.page), canonical=row.canonical)) for row in rows]
 
 
@@ -176,7 +171,7 @@ def release_page(connection: Connection, run: Run, draft: Draft, *, now: int) ->
     resource_id = row.resource_id if row is not None else 0
     kept = _keep_page(connection, run, draft, resource_id=resource_id, now=now)
     if row is not None:
-        connection.execute(delete(holds).where(holds.c.page_id == row.id))
+        connection.run(_NO_HOLD, page=row.id)
     if kept.verdict == "duplicate":
         detail = f"Its text is that of {kept.owner}, which is delivered."
         visits.overrule(connection, run.id, _uri_of(connection, resource_id), rule="duplicate", detail=detail)
@@ -188,32 +183,25 @@ def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) 
     row = _page(connection, run, uri)
     if row is None:
         return
-    connection.execute(delete(holds).where(holds.c.page_id == row.id))
+    connection.run(_NO_HOLD, page=row.id)
     if row.state == "held":
-        connection.execute(delete(pages).where(pages.c.id == row.id))
+        connection.run("DELETE FROM pages WHERE id = :page", page=row.id)
     else:  # delivered earlier: to this run it was not there, and the rule says whether that is evidence
-        _CHANGE_PAGE.run(connection, {"key": row.id, "seen_run": 0})
+        _change_page(connection, row.id, {"seen_run": 0})
     visits.overrule(connection, run.id, _uri_of(connection, row.resource_id), rule=rule, detail=detail)
 
 
 def unquarantine(connection: Connection, run: Run, *, which: str) -> int:
     """Make quarantined pages due again: one by its URI, or all of the source."""
-    mine = and_(versions.c.source_id == run.source_id, versions.c.state == "quarantined")
-    if which not in {"all", run.source}:
-        mine = and_(mine, versions.c.uri == which)
-    freed = update(versions).where(mine).values(state="pending", batch_id=None, reason="")
-    return len(connection.execute(freed.returning(versions.c.id)).all())
+    if which in {"all", run.source}:
+        return connection.run(_FREED, source=run.source_id)
+    return connection.run(f"{_FREED} AND uri = :uri", source=run.source_id, uri=which)
 
 
 def forget_holds(connection: Connection, source: int, *, but: int) -> None:
     """Drop what earlier runs held and never decided; its resources are read again."""
-    of_source = select(pages.c.id).where(pages.c.source_id == source)
-    stale = and_(holds.c.page_id.in_(of_source), holds.c.run_id != but)
-    undecided = select(pages.c.resource_id).where(pages.c.id.in_(select(holds.c.page_id).where(stale)))
-    connection.execute(
-        update(resources).where(resources.c.id.in_(undecided)).values(etag="", last_modified="", body_hash=None)
-    )
-    connection.execute(delete(holds).where(stale))
+    connection.run(_UNDECIDED, source=source, run=but)
+    connection.run(f"DELETE FROM holds WHERE {_STALE}", source=source, run=but)
 
 
 # -- how one page is kept ---------------------------------------------------------------------------------------------
@@ -233,14 +221,13 @@ def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: i
     same_text = row is not None and bytes(row.text_hash or b"") == text
     seen = _as_seen(run, draft.page, resource_id=resource_id)
     if delivered and same_text and row.canonical == canonical:
-        _CHANGE_PAGE.run(connection, {"key": row.id} | seen | _said(run, row, "unchanged"))
+        _change_page(connection, row.id, seen | _said(run, row, "unchanged"))
         return _Kept("unchanged")
     owner: Any = None
     if not (delivered and same_text):  # if only its address changed, it stays a page of its own
-        key = {"text": text, "s": run.source_id, "h": uri_hash(draft.page.uri)}
-        owner = _OWNER.first(connection, key)
+        owner = connection.first(_OWNER, text=text, s=run.source_id, h=uri_hash(draft.page.uri))
     if owner is not None and same_text and row.state == "duplicate":
-        _CHANGE_PAGE.run(connection, {"key": row.id} | seen | _said(run, row, "duplicate"))
+        _change_page(connection, row.id, seen | _said(run, row, "duplicate"))
         return _Kept("duplicate", owner.uri)
     verdict: Verdict = "duplicate" if owner is not None else "changed" if delivered else "new"
     values = seen | _said(run, row, verdict) | {"text_hash": text, "canonical": canonical}
@@ -248,10 +235,10 @@ def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: i
     values["duplicate_of"] = owner.id if owner else None
     page_id = row.id if row is not None else _new_page(connection, run, draft.page, values)
     if row is not None:
-        _SUPERSEDE.run(connection, {"page": page_id, "run": run.id})
+        connection.run(SUPERSEDE, page=page_id, run=run.id, nothing=NO_TEXT)
     state = "duplicate" if owner else "pending"
     version = {"version_id": _freeze(connection, run, draft, page_id=page_id, state=state, now=now)}
-    _CHANGE_PAGE.run(connection, {"key": page_id} | version | ({} if row is None else values))
+    _change_page(connection, page_id, version | ({} if row is None else values))
     return _Kept(verdict, owner.uri if owner else "")
 
 
@@ -263,7 +250,7 @@ def source_line(content: str) -> str:
 
 def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, state: str, now: int) -> int:
     """Store a version as it is to be sent."""
-    content = plain(draft.content)
+    content = plain(draft.content).encode()
     values = {
         "source_id": run.source_id,
         "page_id": page_id,
@@ -271,15 +258,15 @@ def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, sta
         "state": state,
         "uri": plain(draft.page.uri),
         "title": plain(draft.page.title),
-        "content": pack_text(content),
+        "content": pack(content),
         "metadata": dump(dict(draft.page.metadata)),
-        "size": len(content.encode()),
+        "size": len(content),
         "text_hash": text_key(draft.text_hash),
         "fingerprint": draft.fingerprint,
         "reason": "",
         "created_at": now,
     }
-    return insert_id(connection, versions, values)
+    return connection.insert("versions", values)
 
 
 def _new_page(connection: Connection, run: Run, page: Page, values: dict[str, Any]) -> int:
@@ -294,7 +281,11 @@ def _new_page(connection: Connection, run: Run, page: Page, values: dict[str, An
         "weighed_run": 0,
         "moved_from": "",
     }
-    return insert_id(connection, pages, fresh | values)
+    return connection.insert("pages", fresh | values)
+
+
+def _change_page(connection: Connection, page: int, values: dict[str, Any]) -> None:
+    connection.change("pages", values, "id = :key", key=page)
 
 
 def _as_seen(run: Run, page: Page, *, resource_id: int) -> dict[str, Any]:
@@ -325,7 +316,7 @@ def _follow_move(connection: Connection, run: Run, resource: Resource, draft: Dr
         row = _page(connection, run, old)
         if row is not None and row.state == "live":
             moved = {"hash": uri_hash(draft.page.uri), "uri": plain(draft.page.uri), "moved_from": row.uri}
-            connection.execute(update(pages).where(pages.c.id == row.id).values(moved))
+            _change_page(connection, row.id, moved)
             return
 
 
@@ -337,10 +328,10 @@ def _hold(connection: Connection, run: Run, page: Page, resource_id: int, *, can
         page_id = row.id
         seen = _as_seen(run, page, resource_id=resource_id)
         del seen["gone_runs"], seen["absent_runs"]  # whether it is a page at all is decided later
-        _CHANGE_PAGE.run(connection, {"key": page_id} | seen)
-    connection.execute(delete(holds).where(holds.c.page_id == page_id))
+        _change_page(connection, page_id, seen)
+    connection.run(_NO_HOLD, page=page_id)
     values = {"page_id": page_id, "run_id": run.id, "canonical": plain(canonical), "config": config}
-    connection.execute(insert(holds).values(page=pack_page(page), **values))
+    connection.insert_many("holds", [values | {"page": pack_page(page)}])
     return "held"
 
 
@@ -356,10 +347,10 @@ def _keep_resource(connection: Connection, run: Run, resource: Resource, extract
         "recorded_run": run.id,
     }
     if row is not None:
-        _KEEP_RESOURCE.run(connection, {"key": row.id} | values)
+        connection.change("resources", values, "id = :key", key=row.id)
         return int(row.id)
     values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
-    return insert_id(connection, resources, values)
+    return connection.insert("resources", values)
 
 
 def _end(
@@ -387,15 +378,15 @@ def _end(
 
 
 def _resource(connection: Connection, run: Run, uri: str) -> Any:
-    return _RESOURCE.first(connection, {"h": uri_hash(uri), "s": run.source_id})
+    return connection.first(_RESOURCE, h=uri_hash(uri), s=run.source_id)
 
 
 def _uri_of(connection: Connection, resource_id: int) -> str:
-    return connection.execute(select(resources.c.uri).where(resources.c.id == resource_id)).scalar() or ""
+    return connection.value("SELECT uri FROM resources WHERE id = :id", id=resource_id) or ""
 
 
 def _page(connection: Connection, run: Run, uri: str) -> Any:
-    return _PAGE.first(connection, {"h": uri_hash(uri), "s": run.source_id})
+    return connection.first(_PAGE, h=uri_hash(uri), s=run.source_id)
 
 
 def _digest(body: bytes) -> bytes:

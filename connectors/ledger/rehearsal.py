@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, insert, select
-
-from connectors.ledger import schema
+from connectors.ledger.database import SQLITE, connect
 from connectors.ledger.migrate import migrate
 from connectors.ledger.pack import unpack_text
-from connectors.ledger.writer import open_engine
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.values import Run
 
 _CHUNK = 500
-_IN_BASE = ("sent", "delivered", "verified", "updating")
-_SQLITE = "sqlite:///"
+_REWRITTEN = """
+SELECT pages.uri, elder.content AS before, versions.content AS after
+FROM pages
+JOIN versions ON versions.id = pages.version_id
+JOIN versions AS elder ON elder.page_id = pages.id
+  AND elder.state IN ('sent', 'delivered', 'verified', 'updating')
+WHERE pages.source_id = :source AND pages.verdict_run = :run AND pages.verdict = 'changed' AND elder.id <> versions.id
+ORDER BY pages.id, elder.id
+"""
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('visits', 'migrations')"
+_KEYS = "SELECT name FROM pragma_table_info(:name) WHERE pk > 0 ORDER BY pk"
 
 
 def copy_ledger(url: str, folder: Path) -> str:
@@ -32,11 +38,16 @@ def copy_ledger(url: str, folder: Path) -> str:
         The copy's URL. A ledger that does not exist yet gives the URL of one that does not either.
     """
     target = folder / "rehearsal.sqlite3"
-    if not url.startswith(_SQLITE):
-        with open_engine(url).connect() as source, open_engine(f"{_SQLITE}{target}").begin() as copy:
+    if not url.startswith(SQLITE):
+        with (
+            closing(connect(url)) as source,
+            closing(connect(f"{SQLITE}{target}")) as copy,
+            source.transaction(),
+            copy.transaction(),
+        ):
             migrate(copy)
             _copy_rows(source, copy)
-    elif (original := Path(url.removeprefix(_SQLITE).partition("?")[0])).exists():
+    elif (original := Path(url.removeprefix(SQLITE).partition("?")[0])).exists():
         source_file = sqlite3.connect(f"file:{original}?mode=ro", uri=True)
         copied = sqlite3.connect(target)
         try:
@@ -46,29 +57,22 @@ def copy_ledger(url: str, folder: Path) -> str:
         finally:
             source_file.close()
             copied.close()
-    return f"{_SQLITE}{target}"
+    return f"{SQLITE}{target}"
 
 
 def rewritten(connection: Connection, run: Run) -> list[tuple[str, str, str]]:
     """Return the address, the delivered text and the new text of each page that this run found changed."""
-    elder = schema.versions.alias()
-    query = (
-        select(schema.pages.c.uri, elder.c.content.label("before"), schema.versions.c.content.label("after"))
-        .join(schema.versions, schema.versions.c.id == schema.pages.c.version_id)
-        .join(elder, and_(elder.c.page_id == schema.pages.c.id, elder.c.state.in_(_IN_BASE)))
-        .where(schema.pages.c.source_id == run.source_id, schema.pages.c.verdict_run == run.id)
-        .where(schema.pages.c.verdict == "changed", elder.c.id != schema.versions.c.id)
-        .order_by(schema.pages.c.id, elder.c.id)
-    )
-    found = {row.uri: (unpack_text(row.before), unpack_text(row.after)) for row in connection.execute(query)}
+    rows = connection.rows(_REWRITTEN, source=run.source_id, run=run.id)
+    found = {row.uri: (unpack_text(row.before), unpack_text(row.after)) for row in rows}
     return [(uri, before, after) for uri, (before, after) in found.items()]
 
 
 def _copy_rows(source: Connection, copy: Connection) -> None:
-    for table in schema.metadata.tables.values():
-        if table is schema.visits:
-            continue
-        rows = source.execution_options(stream_results=True).execute(select(table))
-        for chunk in rows.mappings().partitions(_CHUNK):
-            copy.execute(insert(table), [dict(row) for row in chunk])
-    copy.execute(schema.sources.update().values(lease_token=None))
+    for table in copy.column(_TABLES):
+        keys = ", ".join(copy.column(_KEYS, name=table))
+        query = f"SELECT * FROM {table} ORDER BY {keys} LIMIT {_CHUNK} OFFSET :done"
+        done = 0
+        while rows := source.rows(query, done=done):
+            copy.insert_many(table, [row._asdict() for row in rows])
+            done += len(rows)
+    copy.run("UPDATE sources SET lease_token = NULL")

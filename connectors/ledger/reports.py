@@ -5,27 +5,102 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from sqlalchemy import and_, bindparam, func, insert, or_, select
 
 from connectors.ledger import lease
 from connectors.ledger.pack import dump, from_ms, load, plain, unpack_blocks, unpack_text, uri_hash
-from connectors.ledger.prepared import Prepared, among
 from connectors.ledger.runs import holder_of
-from connectors.ledger.schema import batches, findings, pages, prompts, resources, runs, sources, versions, visits
 from connectors.ledger.values import BatchRow, Counts, Failure, Met, PageRow, RunRow, SourceStatus, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.values import Run
 
 LIVE_STATES = ("pending", "sent", "delivered", "verified", "updating", "quarantined")
 _SAMPLE = 4000
 _FEWEST_PAGES = 5
+
+_BY_RULE = """
+SELECT outcome, rule, count(*) AS number, sum(fault) AS faulty FROM visits WHERE run_id = :run GROUP BY outcome, rule
+"""
+_VERDICTS = "pages WHERE source_id = :source AND verdict_run = :run"
+_VERSIONS = "versions WHERE source_id = :source"
+_NOT_READ = """
+SELECT count(*) FROM pages JOIN resources ON resources.id = pages.resource_id
+WHERE pages.source_id = :source AND pages.state = 'live' AND pages.verdict_run <> :run
+  AND resources.seen_run = :run AND resources.recorded_run <> :run AND pages.seen_run = resources.recorded_run
+"""
+_PROMPTS = "SELECT prompts FROM prompts WHERE run_id = :run"
+_REVIEWED = "SELECT count(*) FROM findings WHERE run_id = :run"
+_SEEN = "SELECT count(*) FROM pages WHERE source_id = :source AND seen_run = :run"
+_BLOCKS_SEEN = """
+SELECT blocks FROM (
+  SELECT blocks, row_number() OVER (ORDER BY id) AS n FROM pages WHERE source_id = :source AND seen_run = :run
+) AS numbered
+WHERE n % :step = 0
+"""
+_BROUGHT = "verdict_run = :run AND verdict IN ('new', 'changed')"
+_MINE = "source_id = :source AND state = 'live'"
+_BLOCKS = "SELECT blocks FROM pages WHERE hash = :hash AND source_id = :source"
+_FAILED = "SELECT uri, rule, detail, fault FROM visits WHERE run_id = :run AND outcome = 'failed' ORDER BY id"
+_REFUSED = "SELECT uri, reason FROM versions WHERE source_id = :source AND state = 'quarantined' ORDER BY id"
+_SLOWEST = """
+SELECT uri, seconds, coalesce(outcome, '') AS outcome FROM visits WHERE run_id = :run AND seconds > 0
+ORDER BY seconds DESC, id LIMIT :most
+"""
+_FINDINGS = "SELECT uri, article, note FROM findings WHERE run_id = :run ORDER BY id LIMIT :most"
+_REMOVED = """
+SELECT title, uri FROM pages
+WHERE source_id = :source AND verdict = 'vanished' AND verdict_run = :run AND id IN (
+  SELECT page_id FROM versions WHERE source_id = :source AND closed_run = :run AND state = 'deleted'
+)
+ORDER BY id LIMIT :most
+"""  # the same rows as in `counts`: a page whose deletion has not been answered yet is not gone
+_BATCHES = """
+SELECT id, number, method, state, pages, bytes, attempts, calls, detail FROM batches WHERE run_id = :run ORDER BY number
+"""
+_EXPLAIN = """
+SELECT
+  visits.*, runs.started_at, sources.name, pages.state AS page_state, versions.state AS version_state, versions.reason
+FROM visits
+JOIN runs ON runs.id = visits.run_id
+JOIN sources ON sources.id = runs.source_id
+LEFT JOIN pages ON pages.hash = visits.hash AND pages.source_id = sources.id
+LEFT JOIN versions ON versions.id = pages.version_id
+WHERE visits.run_id IN (SELECT id FROM runs) AND visits.hash = :hash
+ORDER BY visits.run_id DESC
+"""  # by run and hash: how the index is sorted
+_RUNS = """
+SELECT runs.*, sources.name FROM runs JOIN sources ON sources.id = runs.source_id {where}
+ORDER BY runs.id DESC LIMIT :most
+"""
+_UNSETTLED = "SELECT source_id FROM versions WHERE state IN ('pending', 'sent', 'updating', 'deleting')"
+_DUE = f"""
+SELECT name FROM sources WHERE destination = :destination AND (id IN ({_UNSETTLED}) OR id IN (
+  SELECT versions.source_id FROM versions
+  WHERE versions.state = 'quarantined' AND :quarantined IN ('all', versions.uri, sources.name)
+))
+ORDER BY name
+"""
+_QUARANTINED = """
+SELECT versions.uri FROM versions JOIN sources ON sources.id = versions.source_id
+WHERE sources.destination = :destination AND versions.state = 'quarantined' ORDER BY versions.id
+"""
+_MET = """
+SELECT visits.uri, visits.outcome, visits.rule, pages.title, sources.name
+FROM visits
+JOIN runs ON runs.id = visits.run_id
+JOIN sources ON sources.id = runs.source_id
+LEFT JOIN pages ON pages.hash = visits.hash AND pages.source_id = sources.id
+WHERE visits.run_id IN (
+  SELECT max(runs.id) FROM runs JOIN sources ON sources.id = runs.source_id
+  WHERE sources.destination = :destination AND runs.id IN (SELECT DISTINCT run_id FROM visits)
+  GROUP BY runs.source_id
+)
+"""
 
 
 def counts(connection: Connection, run: Run) -> Counts:
@@ -33,21 +108,16 @@ def counts(connection: Connection, run: Run) -> Counts:
     outcomes: Counter[str] = Counter()
     rules: dict[str, Counter[str]] = {"skipped": Counter(), "failed": Counter()}
     faults = 0
-    grouped = select(visits.c.outcome, visits.c.rule, func.count(), func.sum(visits.c.fault))
-    by_rule = grouped.where(visits.c.run_id == run.id).group_by(visits.c.outcome, visits.c.rule)
-    for outcome, rule, number, faulty in connection.execute(by_rule):
+    mine = {"source": run.source_id, "run": run.id}
+    for outcome, rule, number, faulty in connection.rows(_BY_RULE, run=run.id):
         outcomes[outcome or "due"] += number
         if outcome in rules:
             rules[outcome][rule or "unknown"] += number
         faults += int(faulty or 0)
-    verdicts = _grouped(connection, pages.c.verdict, pages.c.source_id == run.source_id, pages.c.verdict_run == run.id)
-    states = _grouped(connection, versions.c.state, versions.c.source_id == run.source_id)
-    sent = _grouped(
-        connection, versions.c.delivered_via, versions.c.source_id == run.source_id, versions.c.delivered_run == run.id
-    )
-    deleted = _grouped(
-        connection, versions.c.state, versions.c.source_id == run.source_id, versions.c.closed_run == run.id
-    ).get("deleted", 0)
+    verdicts = _grouped(connection, "verdict", _VERDICTS, **mine)
+    states = _grouped(connection, "state", _VERSIONS, source=run.source_id)
+    sent = _grouped(connection, "delivered_via", f"{_VERSIONS} AND delivered_run = :run", **mine)
+    deleted = _grouped(connection, "state", f"{_VERSIONS} AND closed_run = :run", **mine).get("deleted", 0)
     return Counts(
         discovered=sum(outcomes.values()),
         due=outcomes["due"],
@@ -64,70 +134,50 @@ def counts(connection: Connection, run: Run) -> Counts:
         streamed=sent.get("stream", 0),
         updated=sent.get("put", 0),
         deleted=deleted,
-        batches=_grouped(connection, batches.c.state, batches.c.run_id == run.id),
+        batches=_grouped(connection, "state", "batches WHERE run_id = :run", run=run.id),
         due_pages=sum(states.get(state, 0) for state in LIVE_STATES),
         verified=states.get("verified", 0),
         quarantined=states.get("quarantined", 0),
-        prompts=sum(len(json.loads(text)) for text in _prompts(connection, run.id)),
-        reviewed=connection.execute(select(func.count()).where(findings.c.run_id == run.id)).scalar_one(),
+        prompts=sum(len(json.loads(text)) for text in connection.column(_PROMPTS, run=run.id)),
+        reviewed=connection.value(_REVIEWED, run=run.id),
     )
 
 
 def _not_read(connection: Connection, run: Run) -> int:
     """Count live pages that stand in resources which are as they were, so that nobody looked at the pages."""
-    query = (
-        select(func.count())
-        .select_from(pages)
-        .join(resources, resources.c.id == pages.c.resource_id)
-        .where(pages.c.source_id == run.source_id, pages.c.state == "live", pages.c.verdict_run != run.id)
-        .where(resources.c.seen_run == run.id, resources.c.recorded_run != run.id)
-        .where(pages.c.seen_run == resources.c.recorded_run)
-    )
-    return int(connection.execute(query).scalar_one())
+    return int(connection.value(_NOT_READ, source=run.source_id, run=run.id))
 
 
-def _grouped(connection: Connection, column: ColumnElement[Any], *where: ColumnElement[bool]) -> dict[str, int]:
-    rows = connection.execute(select(column, func.count()).where(*where).group_by(column))
-    return {name: number for name, number in rows if name is not None}
-
-
-def _prompts(connection: Connection, run_id: int) -> list[str]:
-    return list(connection.execute(select(prompts.c.prompts).where(prompts.c.run_id == run_id)).scalars())
+def _grouped(connection: Connection, column: str, what: str, **given: Any) -> dict[str, int]:
+    rows = connection.rows(f"SELECT {column} AS word, count(*) AS number FROM {what} GROUP BY {column}", **given)
+    return {row.word: row.number for row in rows if row.word is not None}
 
 
 def repeated_blocks(connection: Connection, run: Run) -> frozenset[int]:
     """Return the blocks that stand on more than half of the pages seen in this run (of an even sample of many)."""
-    mine = and_(pages.c.source_id == run.source_id, pages.c.seen_run == run.id)
-    total = connection.execute(select(func.count()).select_from(pages).where(mine)).scalar_one()
+    mine = {"source": run.source_id, "run": run.id}
+    total = connection.value(_SEEN, **mine)
     if total < _FEWEST_PAGES:
         return frozenset()
-    step = max(1, total // _SAMPLE)
-    numbered = select(pages.c.blocks, func.row_number().over(order_by=pages.c.id).label("n")).where(mine).subquery()
     seen: Counter[int] = Counter()
     sampled = 0
-    for (packed,) in connection.execute(select(numbered.c.blocks).where(numbered.c.n % step == 0)):
+    for packed in connection.column(_BLOCKS_SEEN, **mine, step=max(1, total // _SAMPLE)):
         seen.update(set(unpack_blocks(packed)))
         sampled += 1
     return frozenset(block for block, number in seen.items() if number * 2 > sampled)
 
 
-def _page_rows(*, text: bool, brought: bool) -> Prepared:
-    wanted = [pages.c.id, pages.c.version_id, pages.c.uri, pages.c.title, pages.c.flags, pages.c.blocks]
-    wanted += [pages.c.verdict, pages.c.verdict_run, versions.c.metadata, versions.c.state]
-    query = (
-        select(*wanted, *([versions.c.content] if text else []))
-        .join(versions, versions.c.id == pages.c.version_id)
-        .where(pages.c.source_id == bindparam("source"), pages.c.id > bindparam("after"), pages.c.state == "live")
-        .where((pages.c.id - bindparam("after")) % bindparam("every") == 0)
-    )
-    if brought:
-        query = query.where(pages.c.verdict_run == bindparam("run"), among(pages.c.verdict, ("new", "changed")))
-    return Prepared(query.order_by(pages.c.id).limit(bindparam("most")))
-
-
-_PAGE_ROWS = {
-    (text, brought): _page_rows(text=text, brought=brought) for text in (False, True) for brought in (False, True)
-}
+@cache
+def _page_rows(*, text: bool, brought: bool) -> str:
+    return f"""
+SELECT
+  pages.id, pages.version_id, pages.uri, pages.title, pages.flags, pages.blocks, pages.verdict, pages.verdict_run,
+  versions.metadata, versions.state{", versions.content" if text else ""}
+FROM pages JOIN versions ON versions.id = pages.version_id
+WHERE pages.source_id = :source AND pages.id > :after AND pages.state = 'live' AND (pages.id - :after) % :every = 0
+  {f"AND {_BROUGHT}" if brought else ""}
+ORDER BY pages.id LIMIT :most
+"""
 
 
 def some_pages(
@@ -154,38 +204,33 @@ def some_pages(
             verdict=row.verdict if row.verdict_run == run.id else "unchanged",
             blocks=unpack_blocks(row.blocks),
         )
-        for row in _PAGE_ROWS[text, bool(brought)].all(connection, given | brought)
+        for row in connection.rows(_page_rows(text=text, brought=bool(brought)), **given, **brought)
     ]
 
 
 def how_many(connection: Connection, run: Run, *, only: str) -> int:
     """Count the pages that `some_pages` returns."""
-    mine = and_(pages.c.source_id == run.source_id, pages.c.state == "live")
+    every = f"SELECT count(*) FROM pages WHERE {_MINE}"
     if only == "brought":
-        mine = and_(mine, pages.c.verdict_run == run.id, pages.c.verdict.in_(("new", "changed")))
-    return int(connection.execute(select(func.count()).where(mine)).scalar_one())
+        return int(connection.value(f"{every} AND {_BROUGHT}", source=run.source_id, run=run.id))
+    return int(connection.value(every, source=run.source_id))
 
 
 def blocks(connection: Connection, run: Run, *, uri: str) -> tuple[int, ...]:
     """Return the text blocks of the page under a URI; none when there is no such page."""
-    mine = (pages.c.hash == uri_hash(uri), pages.c.source_id == run.source_id)
-    packed = connection.execute(select(pages.c.blocks).where(*mine)).scalar()
+    packed = connection.value(_BLOCKS, hash=uri_hash(uri), source=run.source_id)
     return tuple(unpack_blocks(packed)) if packed else ()
 
 
 def failures(connection: Connection, run: Run) -> list[Failure]:
     """Return what went wrong: failed URIs of the run, and pages of the source in quarantine."""
-    failed = select(visits).where(visits.c.run_id == run.id, visits.c.outcome == "failed").order_by(visits.c.id)
     found = [
         Failure(uri=row.uri, rule=row.rule or "", detail=row.detail or "", fault=bool(row.fault))
-        for row in connection.execute(failed)
+        for row in connection.rows(_FAILED, run=run.id)
     ]
-    refused = select(versions.c.uri, versions.c.reason).where(
-        versions.c.source_id == run.source_id, versions.c.state == "quarantined"
-    )
     return found + [
         Failure(uri=row.uri, rule="quarantined", detail=row.reason, fault=True)
-        for row in connection.execute(refused.order_by(versions.c.id))
+        for row in connection.rows(_REFUSED, source=run.source_id)
     ]
 
 
@@ -206,56 +251,24 @@ class Highlights:
 
 def highlights(connection: Connection, run: Run, *, slowest: int, most: int) -> Highlights:
     """Return the run's slowest addresses, and up to ``most`` of its findings and of its removed pages."""
-    read = select(visits.c.uri, visits.c.seconds, func.coalesce(visits.c.outcome, "")).where(
-        visits.c.run_id == run.id, visits.c.seconds > 0
-    )
-    kept = select(findings.c.uri, findings.c.article, findings.c.note).where(findings.c.run_id == run.id)
-    # The same rows as in `counts`: a page whose deletion has not been answered yet is not gone.
-    deleted = select(versions.c.page_id).where(
-        versions.c.source_id == run.source_id, versions.c.closed_run == run.id, versions.c.state == "deleted"
-    )
-    buried = select(pages.c.title, pages.c.uri).where(
-        pages.c.source_id == run.source_id,
-        pages.c.verdict == "vanished",
-        pages.c.verdict_run == run.id,
-        pages.c.id.in_(deleted),
-    )
 
-    def rows(query: Select[Any]) -> tuple[Any, ...]:
-        return tuple(tuple(row) for row in connection.execute(query))
+    def rows(query: str, **given: Any) -> tuple[Any, ...]:
+        return tuple([tuple(row) for row in connection.rows(query, run=run.id, **given)])
 
     return Highlights(
-        slowest=rows(read.order_by(visits.c.seconds.desc(), visits.c.id).limit(slowest)),
-        findings=rows(kept.order_by(findings.c.id).limit(most)),
-        removed=rows(buried.order_by(pages.c.id).limit(most)),
+        slowest=rows(_SLOWEST, most=slowest),
+        findings=rows(_FINDINGS, most=most),
+        removed=rows(_REMOVED, source=run.source_id, most=most),
     )
 
 
 def batch_rows(connection: Connection, run: Run) -> list[BatchRow]:
     """Return the batches of a run in order."""
-    rows = connection.execute(select(batches).where(batches.c.run_id == run.id).order_by(batches.c.number))
-    names = BatchRow.__dataclass_fields__
-    return [BatchRow(**{name: row._mapping[name] for name in names}) for row in rows]  # noqa: SLF001 - its public name
+    return [BatchRow(**row._asdict()) for row in connection.rows(_BATCHES, run=run.id)]
 
 
 def explain(connection: Connection, uri: str) -> list[Visit]:
     """Return what became of a URI in each run that met it, the newest first."""
-    query = (
-        select(
-            visits,
-            runs.c.started_at,
-            sources.c.name,
-            pages.c.state.label("page_state"),
-            versions.c.state.label("version_state"),
-            versions.c.reason,
-        )
-        .join(runs, runs.c.id == visits.c.run_id)
-        .join(sources, sources.c.id == runs.c.source_id)
-        .outerjoin(pages, and_(pages.c.hash == visits.c.hash, pages.c.source_id == sources.c.id))
-        .outerjoin(versions, versions.c.id == pages.c.version_id)
-        .where(visits.c.run_id.in_(select(runs.c.id)), visits.c.hash == uri_hash(uri))  # how the index is sorted
-        .order_by(visits.c.run_id.desc())
-    )
     return [
         Visit(
             uri=row.uri,
@@ -273,15 +286,14 @@ def explain(connection: Connection, uri: str) -> list[Visit]:
             version=row.version_state or "",
             reason=row.reason or "",
         )
-        for row in connection.execute(query)
+        for row in connection.rows(_EXPLAIN, hash=uri_hash(uri))
     ]
 
 
 def run_rows(connection: Connection, *, source_id: int | None = None, most: int = 50) -> list[RunRow]:
     """Return runs, the newest first."""
-    query = select(runs, sources.c.name).join(sources, sources.c.id == runs.c.source_id)
-    if source_id is not None:
-        query = query.where(runs.c.source_id == source_id)
+    of_source = {} if source_id is None else {"source": source_id}
+    query = _RUNS.format(where="WHERE runs.source_id = :source" if of_source else "")
     return [
         RunRow(
             id=row.id,
@@ -294,14 +306,14 @@ def run_rows(connection: Connection, *, source_id: int | None = None, most: int 
             ended_at=None if row.ended_at is None else from_ms(row.ended_at),
             summary=json.loads(row.summary or "{}"),
         )
-        for row in connection.execute(query.order_by(runs.c.id.desc()).limit(most))
+        for row in connection.rows(query, **of_source, most=most)
     ]
 
 
 def status(connection: Connection, *, now: int, stale_s: float) -> list[SourceStatus]:
     """Return every source with its pages, batches and last run."""
     found = []
-    for row in connection.execute(select(sources).order_by(sources.c.name, sources.c.destination)).all():
+    for row in connection.rows("SELECT * FROM sources ORDER BY name, destination"):
         holder = holder_of(row)
         last = run_rows(connection, source_id=row.id, most=1)
         found.append(
@@ -313,9 +325,9 @@ def status(connection: Connection, *, now: int, stale_s: float) -> list[SourceSt
                 destination=row.destination,
                 options=json.loads(row.options),
                 busy=holder is not None and not lease.is_dead(holder, now_ms=now, stale_s=stale_s),
-                pages=_grouped(connection, pages.c.state, pages.c.source_id == row.id).get("live", 0),
-                versions=_grouped(connection, versions.c.state, versions.c.source_id == row.id),
-                batches=_grouped(connection, batches.c.state, batches.c.source_id == row.id),
+                pages=int(connection.value(f"SELECT count(*) FROM pages WHERE {_MINE}", source=row.id)),
+                versions=_grouped(connection, "state", _VERSIONS, source=row.id),
+                batches=_grouped(connection, "state", "batches WHERE source_id = :source", source=row.id),
                 last_run=last[0] if last else None,
             )
         )
@@ -324,36 +336,23 @@ def status(connection: Connection, *, now: int, stale_s: float) -> list[SourceSt
 
 def sources_due(connection: Connection, *, destination: str, quarantined: str) -> list[str]:
     """Return the names of sources with open batches, pages to send, or pages in a quarantine that is to be tried."""
-    unsettled = select(versions.c.source_id).where(versions.c.state.in_(("pending", "sent", "updating", "deleting")))
-    due: ColumnElement[bool] = sources.c.id.in_(unsettled)
-    if quarantined:
-        refused = select(versions.c.source_id).where(versions.c.state == "quarantined")
-        named = refused.where(or_(versions.c.uri == quarantined, sources.c.name == quarantined)).correlate(sources)
-        due = or_(due, sources.c.id.in_(refused if quarantined == "all" else named))
-    query = select(sources.c.name).where(sources.c.destination == destination, due).order_by(sources.c.name)
-    return list(connection.execute(query).scalars())
+    return connection.column(_DUE, destination=destination, quarantined=quarantined)
 
 
 def quarantined(connection: Connection, *, destination: str) -> list[str]:
     """Return the URIs of a destination's pages in quarantine."""
-    query = (
-        select(versions.c.uri)
-        .join(sources, sources.c.id == versions.c.source_id)
-        .where(sources.c.destination == destination, versions.c.state == "quarantined")
-        .order_by(versions.c.id)
-    )
-    return list(connection.execute(query).scalars())
+    return connection.column(_QUARANTINED, destination=destination)
 
 
 def keep_prompts(connection: Connection, run: Run, topics: Sequence[str], asked: Sequence[str], *, now: int) -> None:
     """Keep what auto-generate-prompts answered."""
     values = {"run_id": run.id, "topics": dump(list(topics)), "prompts": dump(list(asked)), "created_at": now}
-    connection.execute(insert(prompts).values(values))
+    connection.insert("prompts", values)
 
 
 def kept_prompts(connection: Connection, run: Run) -> list[str]:
     """Return the prompts kept for a run."""
-    return [prompt for text in _prompts(connection, run.id) for prompt in json.loads(text)]
+    return [prompt for text in connection.column(_PROMPTS, run=run.id) for prompt in json.loads(text)]
 
 
 def keep_findings(connection: Connection, run: Run, found: Sequence[tuple[str, str, str]], *, now: int) -> None:
@@ -362,23 +361,12 @@ def keep_findings(connection: Connection, run: Run, found: Sequence[tuple[str, s
         {"run_id": run.id, "uri": plain(uri), "article": plain(article), "note": plain(note), "created_at": now}
         for uri, article, note in found
     ]
-    if rows:
-        connection.execute(insert(findings), rows)
+    connection.insert_many("findings", rows)
 
 
 def met(connection: Connection, *, destination: str) -> list[Met]:
     """Return every address that the last crawl of each source met, with its page's title where there is one."""
-    crawled = runs.c.id.in_(select(visits.c.run_id).distinct())
-    last = select(func.max(runs.c.id)).join(sources, sources.c.id == runs.c.source_id)
-    last = last.where(sources.c.destination == destination, crawled).group_by(runs.c.source_id)
-    query = (
-        select(visits.c.uri, visits.c.outcome, visits.c.rule, pages.c.title, sources.c.name)
-        .join(runs, runs.c.id == visits.c.run_id)
-        .join(sources, sources.c.id == runs.c.source_id)
-        .outerjoin(pages, and_(pages.c.hash == visits.c.hash, pages.c.source_id == sources.c.id))
-        .where(visits.c.run_id.in_(last))
-    )
     return [
         Met(uri=uri, title=title or "", outcome=outcome or "", rule=rule or "", source=name)
-        for uri, outcome, rule, title, name in connection.execute(query)
+        for uri, outcome, rule, title, name in connection.rows(_MET, destination=destination)
     ]

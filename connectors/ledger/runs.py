@@ -5,23 +5,30 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
-
 from connectors.errors import UsageError
 from connectors.ledger import approvals, lease, pages, visits
+from connectors.ledger.database import one_of
 from connectors.ledger.pack import dump, from_ms
-from connectors.ledger.schema import holds, insert_id, runs, sources
-from connectors.ledger.schema import pages as pages_table
-from connectors.ledger.schema import visits as visits_table
 from connectors.ledger.values import Run
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.values import Purpose
 
 _CRAWLS = ("import", "sync")
 _RUNS_WITH_VISITS = 14
+_THIS = "id = :id"
+_UNFINISHED = """
+SELECT id FROM runs WHERE source_id = :source AND ended_at IS NULL AND purpose {kinds} ORDER BY id DESC LIMIT 1
+"""
+_EARLIER = "SELECT id FROM runs WHERE source_id = :source AND id <> :run LIMIT 1"
+_LAST_KEPT = f"SELECT id FROM runs WHERE source_id = :source ORDER BY id DESC LIMIT 1 OFFSET {_RUNS_WITH_VISITS}"
+_OLD_VISITS = """
+DELETE FROM visits WHERE run_id IN (SELECT id FROM runs WHERE source_id = :source AND id <= :last)
+"""
+_OWN_HOLDS = """
+DELETE FROM holds WHERE run_id = :run AND page_id IN (SELECT id FROM pages WHERE source_id = :source)
+"""
 
 
 def begin(
@@ -48,14 +55,14 @@ def begin(
     _take_lease(connection, source_id, source, me, now=now, stale_s=stale_s)
     values: dict[str, Any] = {"kind": kind, "origin": origin, "options": dump(options)}
     if purpose in _CRAWLS:
-        connection.execute(update(sources).where(sources.c.id == source_id).values(values))
+        connection.change("sources", values, _THIS, id=source_id)
     unfinished = _unfinished(connection, source_id, crawls=purpose in _CRAWLS)
     if unfinished is not None and resume and purpose in _CRAWLS:
-        connection.execute(update(runs).where(runs.c.id == unfinished.id).values(resumed=1, config=config))
-        row: Any = connection.execute(select(runs).where(runs.c.id == unfinished.id)).one()
+        connection.change("runs", {"resumed": 1, "config": config}, _THIS, id=unfinished)
+        run_id = unfinished
     else:
         if unfinished is not None:
-            _abandon(connection, unfinished.id, now=now)
+            _abandon(connection, unfinished, now=now)
         values = {
             "source_id": source_id,
             "purpose": purpose,
@@ -66,11 +73,10 @@ def begin(
             "resumed": 0,
             "started_at": now,
         }
-        run_id = insert_id(connection, runs, values)
-        row = connection.execute(select(runs).where(runs.c.id == run_id)).one()
+        run_id = connection.insert("runs", values)
+    row = connection.first("SELECT * FROM runs WHERE id = :id", id=run_id)
     if purpose in _CRAWLS:
         pages.forget_holds(connection, source_id, but=row.id)
-    earlier = select(runs.c.id).where(runs.c.source_id == source_id, runs.c.id != row.id).limit(1)
     return Run(
         id=row.id,
         source_id=source_id,
@@ -83,7 +89,7 @@ def begin(
         stream_id=row.stream_id,
         config=config,
         started_at=from_ms(row.started_at),
-        first=connection.execute(earlier).first() is None,
+        first=connection.value(_EARLIER, source=source_id, run=row.id) is None,
     )
 
 
@@ -91,7 +97,7 @@ def finish(connection: Connection, run: Run, *, state: str, complete: bool, summ
     """Close the run and its books, and give the lease back."""
     visits.close(connection, run.id, now=now)
     ended = {"state": state, "complete": int(complete), "summary": dump(summary), "ended_at": now}
-    connection.execute(update(runs).where(runs.c.id == run.id).values(ended))
+    connection.change("runs", ended, _THIS, id=run.id)
     if run.purpose in _CRAWLS:
         approvals.overtake(connection, source_id=run.source_id, run=run.id)
     _prune(connection, run)
@@ -101,13 +107,13 @@ def finish(connection: Connection, run: Run, *, state: str, complete: bool, summ
 def release(connection: Connection, run: Run, *, now: int) -> None:
     """Release the lease; an import or sync stays unfinished, for the next process to go on with."""
     if run.purpose not in _CRAWLS:
-        connection.execute(update(runs).where(runs.c.id == run.id).values(state="completed", ended_at=now))
+        connection.change("runs", {"state": "completed", "ended_at": now}, _THIS, id=run.id)
     give_back(connection, run.source_id)
 
 
 def give_back(connection: Connection, source_id: int) -> None:
     """Release a lease."""
-    connection.execute(update(sources).where(sources.c.id == source_id).values(lease_token=None))
+    connection.change("sources", {"lease_token": None}, _THIS, id=source_id)
 
 
 def holder_of(row: Any) -> lease.Holder | None:
@@ -126,57 +132,50 @@ def holder_of(row: Any) -> lease.Holder | None:
 
 
 def _source(connection: Connection, *, source: str, destination: str, kind: str, origin: str, now: int) -> int:
-    found = select(sources.c.id).where(sources.c.name == source, sources.c.destination == destination)
-    known = connection.execute(found).scalar()
+    found = "SELECT id FROM sources WHERE name = :name AND destination = :destination"
+    known = connection.value(found, name=source, destination=destination)
     if known is not None:
         return int(known)
     values: dict[str, Any] = {"name": source, "destination": destination, "kind": kind}
     values |= {"origin": origin, "options": "{}"}
-    return insert_id(connection, sources, values | {"created_at": now})
+    return connection.insert("sources", values | {"created_at": now})
 
 
 def _take_lease(
     connection: Connection, source_id: int, source: str, me: lease.Holder, *, now: int, stale_s: float
 ) -> None:
-    row = connection.execute(select(sources).where(sources.c.id == source_id).with_for_update()).one()
+    row = connection.first("SELECT * FROM sources WHERE id = :id FOR UPDATE", id=source_id)
     holder = holder_of(row)
     if holder is not None and not lease.is_dead(holder, now_ms=now, stale_s=stale_s):
         raise UsageError(
             f"Another process (pid {holder.pid} on {holder.host.partition(' ')[0]}) works on the source {source!r}. "
             "Wait until it has finished, stop it, or give this import another --name."
         )
-    connection.execute(
-        update(sources)
-        .where(sources.c.id == source_id)
-        .values(
-            lease_token=me.token,
-            lease_host=me.host,
-            lease_boot=me.boot,
-            lease_pid=me.pid,
-            lease_born=me.born,
-            lease_beat=me.beat,
-            lease_tick=me.tick,
-        )
-    )
+    taken = {
+        "lease_token": me.token,
+        "lease_host": me.host,
+        "lease_boot": me.boot,
+        "lease_pid": me.pid,
+        "lease_born": me.born,
+        "lease_beat": me.beat,
+        "lease_tick": me.tick,
+    }
+    connection.change("sources", taken, _THIS, id=source_id)
 
 
 def _unfinished(connection: Connection, source_id: int, *, crawls: bool) -> Any:
-    kinds = runs.c.purpose.in_(_CRAWLS) if crawls else runs.c.purpose.not_in(_CRAWLS)
-    query = select(runs.c.id).where(runs.c.source_id == source_id, runs.c.ended_at.is_(None), kinds)
-    return connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
+    kinds = f"{'IN' if crawls else 'NOT IN'} {one_of(_CRAWLS)}"
+    return connection.value(_UNFINISHED.format(kinds=kinds), source=source_id)
 
 
 def _abandon(connection: Connection, run_id: int, *, now: int) -> None:
     visits.close(connection, run_id, now=now)
-    connection.execute(update(runs).where(runs.c.id == run_id).values(state="abandoned", ended_at=now))
+    connection.change("runs", {"state": "abandoned", "ended_at": now}, _THIS, id=run_id)
 
 
 def _prune(connection: Connection, run: Run) -> None:
     """Forget the visits of old nights: a ledger must not grow by a site a night."""
-    newest = select(runs.c.id).where(runs.c.source_id == run.source_id).order_by(runs.c.id.desc())
-    keep = connection.execute(newest.limit(1).offset(_RUNS_WITH_VISITS)).scalar()
-    if keep is not None:
-        old = select(runs.c.id).where(runs.c.source_id == run.source_id, runs.c.id <= keep)
-        connection.execute(delete(visits_table).where(visits_table.c.run_id.in_(old)))
-    of_source = select(pages_table.c.id).where(pages_table.c.source_id == run.source_id)
-    connection.execute(delete(holds).where(holds.c.run_id == run.id, holds.c.page_id.in_(of_source)))
+    last = connection.value(_LAST_KEPT, source=run.source_id)
+    if last is not None:
+        connection.run(_OLD_VISITS, source=run.source_id, last=last)
+    connection.run(_OWN_HOLDS, run=run.id, source=run.source_id)

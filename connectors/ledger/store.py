@@ -17,9 +17,8 @@ from connectors.private import make_private
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from sqlalchemy import Connection
-
     from connectors.ledger.approvals import Waiting
+    from connectors.ledger.database import Connection
     from connectors.ledger.reports import Highlights
     from connectors.ledger.values import (
         BatchRow,

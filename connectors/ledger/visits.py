@@ -2,65 +2,45 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, func, select, update
-from sqlalchemy.dialects import sqlite
-
 from connectors.ledger.pack import plain, uri_hash
-from connectors.ledger.prepared import Prepared
-from connectors.ledger.schema import insert_id, resources, visits
 from connectors.models import Due
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
-
+    from connectors.ledger.database import Connection
     from connectors.ledger.values import Run
     from connectors.models import Found, FoundBy, Resource, Skipped
 
 LONGEST_LINKS = 8 * 1024
 """Bytes of packed links that come along with a due URI; more are read when they are asked for."""
-_ADD_SQLITE = Prepared(sqlite.insert(visits).on_conflict_do_nothing())
-_TAKE = Prepared(
-    select(
-        visits.c.id,
-        visits.c.uri,
-        visits.c.found_by,
-        visits.c.depth,
-        visits.c.via,
-        resources.c.etag,
-        resources.c.last_modified,
-        resources.c.config,
-        case((func.length(resources.c.links) <= LONGEST_LINKS, resources.c.links)).label("links"),
-    )
-    .outerjoin(resources, and_(resources.c.hash == visits.c.hash, resources.c.source_id == bindparam("source")))
-    .where(visits.c.run_id == bindparam("run"), visits.c.id > bindparam("after"), visits.c.outcome.is_(None))
-    .order_by(visits.c.id)
-    .limit(bindparam("most"))
-)
-_KNOWN = Prepared(
-    select(resources.c.etag, resources.c.last_modified, resources.c.config).where(
-        resources.c.hash == bindparam("hash"), resources.c.source_id == bindparam("source")
-    )
-)
-_END = Prepared(
-    update(visits)
-    .where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"), visits.c.outcome.is_(None))
-    .values({column: bindparam(column) for column in ("outcome", "rule", "detail", "fault", "status", "seconds")})
-    .values(ended_at=bindparam("ended_at"))
-)
-_OUTCOME = Prepared(
-    select(visits.c.id, visits.c.outcome).where(visits.c.hash == bindparam("h"), visits.c.run_id == bindparam("r"))
-)
-_DISCOVERED = select(func.count()).select_from(visits).where(visits.c.run_id == bindparam("r"))
-_DUE = (
-    select(func.count())
-    .select_from(visits)
-    .where(visits.c.run_id == bindparam("r"), visits.c.outcome.is_(None), visits.c.id > bindparam("after"))
-)
+_TAKE = f"""
+SELECT
+  visits.id, visits.uri, visits.found_by, visits.depth, visits.via,
+  resources.etag, resources.last_modified, resources.config,
+  CASE WHEN length(resources.links) <= {LONGEST_LINKS} THEN resources.links END AS links
+FROM visits LEFT JOIN resources ON resources.hash = visits.hash AND resources.source_id = :source
+WHERE visits.run_id = :run AND visits.id > :after AND visits.outcome IS NULL
+ORDER BY visits.id LIMIT :most
+"""
+_KNOWN = "SELECT etag, last_modified, config FROM resources WHERE hash = :hash AND source_id = :source"
+_END = """
+UPDATE visits SET
+  outcome = :outcome, rule = :rule, detail = :detail, fault = :fault, status = :status, seconds = :seconds,
+  ended_at = :ended_at
+WHERE hash = :h AND run_id = :r AND outcome IS NULL
+"""
+_OUTCOME = "SELECT id, outcome FROM visits WHERE hash = :h AND run_id = :r"
+_DISCOVERED = "SELECT count(*) FROM visits WHERE run_id = :r"
+_DUE = "SELECT count(*) FROM visits WHERE run_id = :r AND outcome IS NULL AND id > :after"
+_CLOSE = """
+UPDATE visits SET
+  outcome = 'skipped', rule = 'not-reached', detail = 'The run ended before its turn came.', fault = 0,
+  ended_at = :now, status = 0, seconds = 0.0
+WHERE run_id = :r AND outcome IS NULL
+"""
 
 
 def add(connection: Connection, run: int, found: Mapping[int, Found]) -> int:
@@ -77,23 +57,12 @@ def add(connection: Connection, run: int, found: Mapping[int, Found]) -> int:
         }
         for key, item in found.items()
     ]
-    if connection.dialect.name == "sqlite":
-        return _ADD_SQLITE.many(connection, rows)
-    return len(connection.execute(_add_on_postgresql(), rows).all()) if rows else 0
-
-
-@cache
-def _add_on_postgresql() -> Any:
-    """Return one statement for many rows: each would be a way to the server and back."""
-    from sqlalchemy.dialects import postgresql  # a twelfth of what `status` costs, and most ledgers are files
-
-    return postgresql.insert(visits).on_conflict_do_nothing().returning(visits.c.id)
+    return connection.insert_many("visits", rows, but_known=True)
 
 
 def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[list[Due], int, dict[str, bytes]]:
     """Return the oldest due URIs behind a visit id, the last one's id, and the packed links that they had."""
-    parameters = {"source": run.source_id, "run": run.id, "after": after, "most": most}
-    rows = _TAKE.all(connection, parameters)
+    rows = connection.rows(_TAKE, source=run.source_id, run=run.id, after=after, most=most)
     due = [_due(row.uri, row.found_by, row, config=run.config, depth=row.depth, via=row.via) for row in rows]
     links = {row.uri: bytes(row.links) for row in rows if row.links is not None}
     return due, (rows[-1].id if rows else after), links
@@ -101,7 +70,7 @@ def take(connection: Connection, run: Run, *, after: int, most: int) -> tuple[li
 
 def known(connection: Connection, run: Run, uri: str) -> Due | None:
     """Return the validators of a URI's last version, None when it never was read."""
-    row = _KNOWN.first(connection, {"hash": uri_hash(uri), "source": run.source_id})
+    row = connection.first(_KNOWN, hash=uri_hash(uri), source=run.source_id)
     return None if row is None else _due(uri, "known", row, config=run.config)
 
 
@@ -140,9 +109,9 @@ def end(
         "ended_at": now,
     }
     key = {"h": uri_hash(uri), "r": run}
-    if _END.run(connection, key | values):
+    if connection.run(_END, **key, **values):
         return True
-    if _OUTCOME.first(connection, key) is not None:
+    if connection.first(_OUTCOME, **key) is not None:
         return False
     found = {
         "run_id": run,
@@ -153,7 +122,7 @@ def end(
         "via": "",
         "modified": "",
     }
-    insert_id(connection, visits, found | values)
+    connection.insert("visits", found | values)
     return True
 
 
@@ -161,7 +130,7 @@ def not_modified(connection: Connection, run: int, met: Sequence[Resource], *, n
     """Give URIs that answered "not modified" their outcome."""
     said = {"outcome": "not_modified", "rule": "", "detail": "", "fault": 0, "ended_at": now, "r": run}
     rows = [{"h": uri_hash(item.uri), "status": item.status, "seconds": item.seconds} | said for item in met]
-    if _END.many(connection, rows) == len(rows):
+    if connection.many(_END, rows) == len(rows):
         return
     for item in met:  # one of them nobody announced, or has its outcome
         end(
@@ -195,31 +164,21 @@ def skip(connection: Connection, run: int, item: Skipped, *, now: int) -> None:
 
 def overrule(connection: Connection, run: int, uri: str, *, rule: str, detail: str) -> None:
     """Turn a fetched page's outcome into skipped: it proved, in the end, not to be one of ours."""
-    connection.execute(
-        update(visits)
-        .where(visits.c.hash == uri_hash(uri), visits.c.run_id == run)
-        .values(outcome="skipped", rule=rule, detail=detail)
-    )
+    ended = {"outcome": "skipped", "rule": rule, "detail": detail}
+    connection.change("visits", ended, "hash = :h AND run_id = :r", h=uri_hash(uri), r=run)
 
 
 def outcome(connection: Connection, run: int, uri: str) -> str | None:
     """Return the outcome so far; None when it is due or was never met."""
-    row = _OUTCOME.first(connection, {"h": uri_hash(uri), "r": run})
+    row = connection.first(_OUTCOME, h=uri_hash(uri), r=run)
     return None if row is None else row.outcome
 
 
 def tally(connection: Connection, run: int, *, after: int) -> tuple[int, int]:
     """Count the URIs of a run, and those due behind a visit id."""
-    discovered = connection.execute(_DISCOVERED, {"r": run}).scalar_one()
-    due = connection.execute(_DUE, {"r": run, "after": after}).scalar_one()
-    return discovered, due
+    return int(connection.value(_DISCOVERED, r=run)), int(connection.value(_DUE, r=run, after=after))
 
 
 def close(connection: Connection, run: int, *, now: int) -> None:
     """Give whatever is still due when a run ends its outcome, so that the books balance."""
-    connection.execute(
-        update(visits)
-        .where(visits.c.run_id == run, visits.c.outcome.is_(None))
-        .values(outcome="skipped", rule="not-reached", detail="The run ended before its turn came.", fault=0)
-        .values(ended_at=now, status=0, seconds=0.0)
-    )
+    connection.run(_CLOSE, r=run, now=now)

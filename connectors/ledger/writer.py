@@ -7,24 +7,19 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import bindparam, create_engine, event, select, update
-from sqlalchemy.exc import DBAPIError, ResourceClosedError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
-
-from connectors.errors import FatalError, IngestError
-from connectors.ledger import faults, lease, schema
+from connectors.errors import FatalError
+from connectors.ledger import faults, lease
+from connectors.ledger.database import cannot_write, connect
 from connectors.ledger.migrate import migrate
-from connectors.ledger.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Connection, Engine
+    from connectors.ledger.database import Connection
 
 T = TypeVar("T")
 _MOST_CALLS: Final = 256
@@ -33,14 +28,8 @@ _FEW: Final = 16
 _COMPANY_S: Final = 0.02
 _MOST_LONELY: Final = 64
 
-_HELD = Prepared(
-    select(schema.sources.c.lease_token).where(schema.sources.c.id == bindparam("source")).with_for_update(read=True)
-)
-_BEAT = (
-    update(schema.sources)
-    .where(schema.sources.c.id == bindparam("source"), schema.sources.c.lease_token == bindparam("token"))
-    .values(lease_beat=bindparam("beat"), lease_tick=bindparam("tick"))
-)
+_HELD = "SELECT lease_token FROM sources WHERE id = :source FOR SHARE"
+_BEAT = "UPDATE sources SET lease_beat = :beat, lease_tick = :tick WHERE id = :source AND lease_token = :token"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +57,7 @@ class Writer:
     """
 
     def __init__(self, url: str, *, now_ms: Callable[[], int], beat_s: float = lease.BEAT_S) -> None:
-        self._engine = open_engine(url)
+        self._url = url
         self._now_ms = now_ms
         self._beat_s = beat_s
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
@@ -79,11 +68,6 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
         self._thread.start()
         self._closed = False
-
-    @property
-    def dialect(self) -> str:
-        """Return ``sqlite`` or ``postgresql``."""
-        return self._engine.dialect.name
 
     async def call(self, function: Callable[[Connection], T], *, source: int | None = None, synced: bool = False) -> T:
         """Run ``function`` in a transaction and return its result when that is durable.
@@ -123,12 +107,16 @@ class Writer:
             await asyncio.to_thread(self._thread.join)
 
     def _open(self) -> Connection:
+        connection = connect(self._url)
         try:
-            connection = self._engine.connect()
-            with connection.begin():
+            with connection.transaction():
                 migrate(connection)
-        except (SQLAlchemyError, self._driver_error) as error:
-            raise _cannot_write(error) from error
+        except connection.errors as error:
+            connection.close()
+            raise cannot_write(error) from error
+        except FatalError:
+            connection.close()
+            raise
         return connection
 
     def _work(self) -> None:
@@ -148,7 +136,6 @@ class Writer:
             self._run(group)
             self._beat()
         self._connection.close()
-        self._engine.dispose()
 
     def _join(self, group: list[_Call]) -> _Call | None:
         """Let the calls that wait share a transaction; returns one that cannot, for the next."""
@@ -200,12 +187,9 @@ class Writer:
     def _transact(self, group: list[_Call]) -> bool:
         try:
             if self._connection.closed:
-                self._connection = self._engine.connect()
+                self._connection = connect(self._url)
             connection = self._connection
-            self._prepare(synced=group[0].synced)
-            with connection.begin():
-                if group[0].synced and self.dialect == "postgresql":
-                    connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
+            with connection.transaction(synced=group[0].synced):
                 for source in {call.source for call in group if call.source is not None}:
                     self._check(source)
                 for call in group:
@@ -213,43 +197,21 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it, and the thread lives on
             for call in group:
                 call.error = self._translate(error)
-            self._revive(error)
             return False
         return True
 
-    def _prepare(self, *, synced: bool) -> None:
-        if self.dialect == "sqlite" and self._connection.info.get("synced") != synced:
-            mode = "FULL" if synced else "NORMAL"
-            cursor = self._connection.connection.cursor()
-            cursor.execute(f"PRAGMA synchronous={mode}")
-            cursor.close()
-            self._connection.info["synced"] = synced
-
-    def _revive(self, error: BaseException) -> None:
-        """Let go of a connection that an error left unusable; the next call opens another."""
-        connection = self._connection
-        if isinstance(error, (OSError, self._driver_error)):  # SQLAlchemy did not see it, and cannot say what it means
-            with suppress(Exception):
-                connection.invalidate()
-        if connection.closed or connection.invalidated or connection.in_transaction():
-            with suppress(Exception):
-                connection.close()
-
-    @property
-    def _driver_error(self) -> type[Exception]:
-        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
-        return error
-
     def _translate(self, error: BaseException) -> BaseException:
-        if isinstance(error, (DBAPIError, ResourceClosedError, OSError, self._driver_error)):
-            fatal = _cannot_write(error)
+        """Return what callers are told; a connection that its driver complained of is used no more."""
+        if isinstance(error, self._connection.errors):
+            self._connection.close()
+            fatal = cannot_write(error)
             fatal.__cause__ = error
             return fatal
         return error
 
     def _check(self, source: int) -> None:
-        row = _HELD.first(self._connection, {"source": source})
-        if row is None or row.lease_token is None or row.lease_token != self._leases.get(source):
+        token = self._connection.value(_HELD, source=source)
+        if token is None or token != self._leases.get(source):
             raise FatalError("Another process took this source over, because this one seemed dead; it stops here.")
 
     def _beat(self) -> None:
@@ -259,58 +221,16 @@ class Writer:
         beat, tick = self._now_ms(), lease.tick_ms()
         rows = [{"source": s, "token": t, "beat": beat, "tick": tick} for s, t in list(self._leases.items())]
         try:
-            self._prepare(synced=False)
-            with self._connection.begin():
-                for row in rows:
-                    self._connection.execute(_BEAT, row)
-        except Exception as error:  # noqa: BLE001 - the thread lives on; the next call says what is wrong
-            self._revive(error)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # Python's driver would begin transactions too late
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "cache_size=-8192", "temp_store=MEMORY"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    cursor = connection.connection.cursor()
-    cursor.execute("BEGIN IMMEDIATE")
-    cursor.close()
-
-
-def _prepare_postgresql(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("SET synchronous_commit = off")
-    connection.commit()
-    cursor.close()
+            with self._connection.transaction():
+                self._connection.many(_BEAT, rows)
+        except Exception:  # noqa: BLE001 - the thread lives on; the next call opens another and says what is wrong
+            self._connection.close()
 
 
 def _and_then(function: Callable[[Connection], T], place: str, connection: Connection) -> T:
     result = function(connection)
     faults.reach(place)
     return result
-
-
-def open_engine(url: str) -> Engine:
-    """Return the engine of a ledger's URL; each connection is prepared for what the ledger promises."""
-    if url.startswith(("postgresql://", "postgres://")):
-        url = "postgresql+pg8000://" + url.partition("://")[2]
-    try:
-        engine = create_engine(url, poolclass=NullPool)
-    except (SQLAlchemyError, ImportError) as error:
-        raise FatalError(
-            f"The ledger {url.partition('@')[2] or url} cannot be opened: {error}. Use sqlite:///FILE or "
-            "postgresql://USER@HOST/DATABASE (with the extra: persona-ingest[postgres])."
-        ) from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        event.listen(engine, "connect", _prepare_postgresql)
-    return engine
 
 
 def _answer(calls: list[_Call]) -> None:
@@ -321,11 +241,3 @@ def _answer(calls: list[_Call]) -> None:
             call.future.set_exception(call.error)
         else:
             call.future.set_result(call.result)
-
-
-def _cannot_write(error: Exception) -> IngestError:
-    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    return FatalError(
-        f"The ledger cannot be written: {reason}. Check the free space and the rights of the state folder "
-        "(or the database server); then run the same command again, it goes on where this one stopped."
-    )

@@ -18,10 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import fates
 import httpx
 from cases import FIRST_NIGHT, SECOND_NIGHT, SETTLE_S, TIMEOUT_S
-from sqlalchemy import event
 
 from connectors.errors import FatalError, IngestError, UsageError
-from connectors.ledger import faults, lease, open_ledger, writer
+from connectors.ledger import faults, lease, open_ledger
 from connectors.models import Draft, Extracted, Found, Outgoing, Page, Resource, Skipped
 from connectors.persona.client import PersonaClient
 from connectors.pipeline.deliver import Delivery
@@ -285,27 +284,8 @@ def child(order: dict) -> None:
 # -- what all processes share -----------------------------------------------------------------------------------------
 
 
-def share_engine(dialect: str) -> None:
-    """Let all forks use one engine, so that each does not compile every statement again; only the address differs."""
-    engine = writer.open_engine("sqlite:////dev/null" if dialect == "sqlite" else "postgresql://nobody@nowhere/nothing")
-    where = {}
-
-    @event.listens_for(engine, "do_connect")
-    def connect(_dialect, _record, arguments, options):
-        if dialect == "sqlite":
-            arguments[0] = where["url"].removeprefix("sqlite:///")
-        else:
-            options.update(fates.address(where["url"]))
-
-    def open_engine(url: str):
-        where["url"] = url
-        return engine
-
-    writer.open_engine = open_engine
-
-
 async def warm_up(ledger: str) -> None:
-    """Do everything once before the first fork: imports, compiled statements, caches."""
+    """Do everything once before the first fork: imports, caches."""
     from persona_server import Script, Server
 
     async with Server() as server:

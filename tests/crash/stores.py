@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from databases import cluster
 from fates import address
 
+from connectors.ledger.database import connect
 from connectors.ledger.migrate import migrate
-from connectors.ledger.writer import open_engine
 
 _OPEN = "SELECT count(*) FROM batches WHERE state = 'sent'"
 
@@ -36,10 +36,8 @@ class Files:
         self.folder = Path(tempfile.mkdtemp(prefix="crash", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
 
     async def __aenter__(self):
-        engine = open_engine(self.url("empty"))
-        with engine.begin() as connection:
+        with closing(connect(self.url("empty"))) as connection, connection.transaction():
             migrate(connection)
-        engine.dispose()
         await self.seal("empty")
         return self
 
@@ -95,10 +93,8 @@ class Postgres:
     async def __aenter__(self):
         self._address = self._stack.enter_context(cluster("max_connections=100", "autovacuum=off"))
         await self._do("CREATE DATABASE empty")
-        engine = open_engine(self.url("empty"))
-        with engine.begin() as connection:
+        with closing(connect(self.url("empty"))) as connection, connection.transaction():
             migrate(connection)
-        engine.dispose()
         return self
 
     async def __aexit__(self, *_):

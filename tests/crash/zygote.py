@@ -139,7 +139,6 @@ def main() -> None:
     import driver
 
     ledger = sys.argv[1]
-    driver.share_engine(ledger.partition(":")[0])
     asyncio.run(driver.warm_up(ledger))
     gc.collect()
     gc.freeze()

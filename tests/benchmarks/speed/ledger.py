@@ -73,7 +73,7 @@ async def clock_of(ledger) -> Callable[[], float]:
     if not ledger.url.startswith("postgresql"):
         return time.process_time
     backend = await ledger._writer.call(
-        lambda connection: connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        lambda connection: connection.value("SELECT pg_backend_pid()")
     )
     stat = Path(f"/proc/{backend}/stat")
 

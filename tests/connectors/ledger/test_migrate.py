@@ -5,21 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from sqlalchemy import inspect
 
 from connectors.errors import FatalError
-from connectors.ledger import open_ledger, schema
+from connectors.ledger import open_ledger
 from connectors.ledger.migrate import migrations
-from connectors.ledger.writer import open_engine
-
-
-async def test_the_files_make_what_the_code_believes(ledger_url):
-    await open_ledger(ledger_url).close()
-    engine = open_engine(ledger_url)
-    there = inspect(engine)
-    for name, table in schema.metadata.tables.items():
-        assert {column["name"] for column in there.get_columns(name)} == set(table.columns.keys()), name
-    engine.dispose()
 
 
 async def test_a_ledger_is_opened_again_without_change(ledger_url):

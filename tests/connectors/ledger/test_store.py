@@ -307,7 +307,7 @@ async def test_what_no_database_can_store_is_replaced_and_never_raises(ledger, b
 
 async def test_calls_in_flight_share_transactions_and_one_bad_call_fails_alone(ledger, begin):
     run = await begin()
-    bad = ledger._read(lambda connection: connection.exec_driver_sql("SELECT broken FROM nowhere"))
+    bad = ledger._read(lambda connection: connection.rows("SELECT broken FROM nowhere"))
     calls = [ledger.skip(run, Skipped(uri=f"{A}{n}", rule="robots")) for n in range(20)]
     results = await asyncio.gather(*calls[:10], bad, *calls[10:], return_exceptions=True)
     assert [type(item).__name__ for item in results if item is not None] == ["FatalError"]

@@ -128,7 +128,7 @@ async def test_pages_go_out_in_batches_and_are_verified(rig):
 async def verified_by(rig):
     """Return in which run each version was last written down as verified, by its id."""
     rows = "SELECT id, verified_run FROM versions ORDER BY id"
-    found = await rig.ledger._writer.call(lambda connection: connection.exec_driver_sql(rows).all())
+    found = await rig.ledger._writer.call(lambda connection: connection.rows(rows))
     return [run for _, run in found]
 
 
