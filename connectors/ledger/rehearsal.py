@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.ledger.database import SQLITE, connect
 from connectors.ledger.migrate import migrate
 from connectors.ledger.pack import unpack_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from connectors.ledger.database import Connection
     from connectors.ledger.values import Run
 
@@ -46,7 +48,9 @@ def copy_ledger(url: str, folder: Path) -> str:
             copy.transaction(),
         ):
             migrate(copy)
-            _copy_rows(source, copy)
+            source.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # all tables as they were at one moment
+            if source.value("SELECT CAST(to_regclass('migrations') AS text)"):
+                _copy_rows(source, copy)
     elif (original := Path(url.removeprefix(SQLITE).partition("?")[0])).exists():
         source_file = sqlite3.connect(f"file:{original}?mode=ro", uri=True)
         copied = sqlite3.connect(target)
@@ -69,10 +73,19 @@ def rewritten(connection: Connection, run: Run) -> list[tuple[str, str, str]]:
 
 def _copy_rows(source: Connection, copy: Connection) -> None:
     for table in copy.column(_TABLES):
-        keys = ", ".join(copy.column(_KEYS, name=table))
-        query = f"SELECT * FROM {table} ORDER BY {keys} LIMIT {_CHUNK} OFFSET :done"
-        done = 0
-        while rows := source.rows(query, done=done):
-            copy.insert_many(table, [row._asdict() for row in rows])
-            done += len(rows)
+        for rows in _by_key(source, table, copy.column(_KEYS, name=table)):
+            copy.insert_many(table, rows)
     copy.run("UPDATE sources SET lease_token = NULL")
+
+
+def _by_key(source: Connection, table: str, keys: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a table in the order of its key, some at a time."""
+    named = ", ".join(keys)
+    start = f"SELECT * FROM {table}"
+    behind = f"{start} WHERE ({named}) > ({', '.join(f':{key}' for key in keys)})"
+    rest = f"ORDER BY {named} LIMIT {_CHUNK}"
+    found = source.rows(f"{start} {rest}")
+    while found:
+        rows = [row._asdict() for row in found]
+        yield rows
+        found = source.rows(f"{behind} {rest}", **{key: rows[-1][key] for key in keys})
