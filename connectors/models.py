@@ -30,6 +30,9 @@ class Hints:
     language: str = ""
 
 
+UNTOLD = Hints()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """One thing a source read: the bytes, and where they came from.
@@ -62,7 +65,7 @@ class Resource:
     status: int = 0
     depth: int = 0
     seconds: float = 0.0
-    hints: Hints = field(default_factory=Hints)
+    hints: Hints = UNTOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

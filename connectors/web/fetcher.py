@@ -201,12 +201,13 @@ class Fetcher:
 
     async def fetch_once(self, uri: str, ask: Ask = PLAIN) -> Resource | Redirect | Skipped:
         """Fetch what is at ``uri`` (normal form), asking again when that may help, following nothing."""
-        lane = self._lane(urls.origin(uri))
+        origin = urls.origin(uri)
+        lane = self._lane(origin)
         failures = refusals = 0
         while True:
             await lane.enter()
             try:
-                return await self._attempt(uri, ask, lane)
+                return await self._attempt(uri, origin, ask, lane)
             except _PassingError as error:
                 if error.outcome.status in _OVERLOADED:
                     refusals += 1  # "not now" is no failure of the page: it has more patience, and the lane slows down
@@ -229,11 +230,11 @@ class Fetcher:
             lane = self._lanes[origin] = Lane(concurrency=self.concurrency, delay_s=self._delay_s or 0.0)
         return lane
 
-    async def _attempt(self, uri: str, ask: Ask, lane: Lane) -> Resource | Redirect | Skipped:
+    async def _attempt(self, uri: str, origin: str, ask: Ask, lane: Lane) -> Resource | Redirect | Skipped:
         began = monotonic()
         try:
             with self._deadline:
-                got = await self._exchange(uri, ask, began, lane)
+                return await self._exchange(uri, origin, ask, began, lane)
         except GuardError as error:
             return Skipped(uri=uri, rule="private-address", detail=str(error))
         except TlsError as error:
@@ -256,7 +257,6 @@ class Fetcher:
             raise _PassingError(
                 _failed(uri, "broken-answer", f"the connection broke: {self._said(error)}", fault=True)
             ) from error
-        return got
 
     def _said(self, error: Exception) -> str:
         """Return an error's text as one short line: a server's own bytes may be quoted in it, and in them ours."""
@@ -268,9 +268,10 @@ class Fetcher:
             character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text[:200]
         )
 
-    async def _exchange(self, uri: str, ask: Ask, began: float, lane: Lane) -> Resource | Redirect | Skipped:
+    async def _exchange(
+        self, uri: str, origin: str, ask: Ask, began: float, lane: Lane
+    ) -> Resource | Redirect | Skipped:
         self.requests += 1
-        origin = urls.origin(uri)
         answer = await self._door.send("GET", place_of(origin), urls.target_of(uri), self._headers(origin, ask))
         try:
             status = answer.status
