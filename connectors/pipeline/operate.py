@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from connectors import errors
 from connectors.models import CleaningRules, Resource, Skipped
 from connectors.pipeline import parts
-from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSettings, SourceOptions, WebsiteSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
     from connectors.models import Extracted
     from connectors.pipeline.probe import Probed
     from connectors.pipeline.reconcile import Coverage
-    from connectors.settings import StateSettings
+    from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSettings, WebsiteSource
+    from connectors.state import StateSettings
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ def source_for(target: str, **options: Any) -> WebsiteSource | DocumentsSource:
     Raises:
         UsageError: it is neither an address nor an existing file or folder.
     """
+    from connectors.settings import DocumentsSource, WebsiteSource
+
     scheme = urlsplit(target).scheme.lower()
     if scheme in {"http", "https"}:
         return WebsiteSource(website=target, **options)
@@ -92,6 +94,8 @@ async def preview(source: WebsiteSource | DocumentsSource) -> Preview:
 
 
 async def _read_one(source: WebsiteSource | DocumentsSource) -> Resource:
+    from connectors.settings import DocumentsSource
+
     if isinstance(source, DocumentsSource):
         return await asyncio.to_thread(_read_file, Path(source.documents))
     headers = parts.header_values(source.header, os.environ)
@@ -150,6 +154,8 @@ async def opened(
     persona: PersonaSettings, state: StateSettings, options: DeliveryOptions | None = None
 ) -> AsyncIterator[tuple[Ledger, parts.Destination]]:
     """Have the ledger and the knowledge base open, and close them again."""
+    from connectors.settings import SourceOptions
+
     calls = SourceOptions(timeout=options.timeout) if options else None
     async with contextlib.AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(parts.open_ledger(state))
@@ -189,6 +195,7 @@ async def retry(
         FatalError: the API refuses us.
     """
     from connectors.pipeline.deliver import Delivery
+    from connectors.settings import DeliveryOptions
 
     settled = Settled()
     async with opened(persona, state, options) as (ledger, destination):
@@ -230,6 +237,7 @@ async def verify(
         FatalError: the API refuses us.
     """
     from connectors.pipeline.deliver import Delivery
+    from connectors.settings import DeliveryOptions
 
     settled = Settled()
     async with opened(persona, state, options) as (ledger, destination):
@@ -264,6 +272,7 @@ async def approve(
         FatalError: the API refuses us.
     """
     from connectors.pipeline.deliver import Delivery
+    from connectors.settings import DeliveryOptions
 
     async with opened(persona, state) as (ledger, destination):
         waiting = await _waiting(ledger, run_id, destination.key)

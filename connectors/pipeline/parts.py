@@ -8,24 +8,12 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors import errors, memory
 from connectors.models import CleaningRules
-from connectors.settings import (
-    PERSONA_BASE_URL,
-    DocumentsSource,
-    FeedSource,
-    GitSource,
-    PersonaSettings,
-    SitemapSource,
-    SourceOptions,
-    StateSettings,
-    WebsiteSource,
-    default_user_agent,
-)
+from connectors.state import StateSettings
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -36,7 +24,7 @@ if TYPE_CHECKING:
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.progress import Progress
     from connectors.pipeline.run import IngestRun, Purpose
-    from connectors.settings import AnySource
+    from connectors.settings import AnySource, PersonaSettings, SourceOptions
     from connectors.web.fetcher import Fetcher
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -184,6 +172,8 @@ async def open_destination(
     source: SourceOptions | None, *, persona: PersonaSettings, state: StateSettings
 ) -> Destination:
     """Connect to the Persona API, or to the embedded knowledge base where there is no client secret."""
+    from connectors.settings import PERSONA_BASE_URL
+
     timeout_s = source.timeout if source else 60.0
     base_url = (source.persona_url if source else "") or persona.base_url
     elsewhere = base_url != PERSONA_BASE_URL
@@ -215,6 +205,8 @@ async def what_is_left(source: AnySource, ledger: Ledger, run: Run) -> AnySource
 
     Only a crawl goes on where it was; the other sources list everything anew, and count it.
     """
+    from connectors.settings import SitemapSource, WebsiteSource
+
     if source.max_pages is None or not run.resumed or not isinstance(source, WebsiteSource | SitemapSource):
         return source
     counts = await ledger.counts(run)
@@ -225,6 +217,7 @@ def open_source(
     source: AnySource, *, headers: Mapping[str, str], ledger: Ledger, run: Run
 ) -> tuple[Source, Fetcher | None]:
     """Make the reader of a source, and the fetcher it shares with the renderer where it reads from the web."""
+    from connectors.settings import DocumentsSource, FeedSource, GitSource, SitemapSource, WebsiteSource
 
     async def known(uri: str) -> Due | None:
         return await ledger.known(run, uri)
@@ -257,6 +250,9 @@ def open_source(
 
 def open_fetcher(source: SourceOptions, headers: Mapping[str, str], origin: str) -> Fetcher:
     """Make the polite client for one source; only its own start address may be a private one."""
+    from importlib.metadata import version
+
+    from connectors.settings import default_user_agent
     from connectors.web.fetcher import Fetcher
 
     door = None

@@ -16,7 +16,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from connectors.settings import PersonaSettings, StateSettings
+    from connectors.settings import PersonaSettings
+    from connectors.state import StateSettings
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +113,7 @@ def logs(*, debug: bool) -> None:
 
 def state_settings(state: Path | None = None, ledger: str | None = None) -> StateSettings:
     """Return where the state is: options first, then the environment."""
-    from connectors.settings import StateSettings
+    from connectors.state import StateSettings
 
     given: dict[str, Any] = {"state": state, "ledger": ledger}
     return StateSettings(**{key: value for key, value in given.items() if value is not None})
@@ -130,7 +131,7 @@ def persona_settings(base_url: str = "") -> PersonaSettings:
     from connectors.settings import PersonaSettings
 
     try:
-        return PersonaSettings(**({"base_url": base_url} if base_url else {}))  # type: ignore[arg-type]
+        return PersonaSettings(**({"base_url": base_url} if base_url else {}))
     except ValidationError as error:
         first = error.errors()[0]
         name = "--persona-url" if base_url else f"PERSONA_{'_'.join(map(str, first['loc'])).upper()}"

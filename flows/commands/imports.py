@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,7 +61,7 @@ def import_(frame: Frame, where: tuple[str, ...], *, state: StateSettings, clean
 
 def cleaned_by(state: StateSettings, cleaners: str | None) -> StateSettings:
     """Return the settings with these cleaners, where some are named."""
-    return state if cleaners is None else state.model_copy(update={"cleaners": cleaners})
+    return state if cleaners is None else replace(state, cleaners=cleaners)
 
 
 async def _import_all(

@@ -14,7 +14,7 @@ from flows.options import source_of, source_options
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from connectors.settings import StateSettings
+    from connectors.state import StateSettings
 
 _SHOWN_OF_A_REPORT = 20
 

@@ -46,6 +46,18 @@ def test_a_command_explains_itself_with_an_example_and_without_prefect(command):
     assert "heavy: []" in told
 
 
+@pytest.mark.parametrize("words", [["status"], ["explain", "https://docs.example.com/"]])
+def test_who_only_looks_at_the_ledger_loads_neither_models_nor_clients(words, tmp_path):
+    code = (
+        "import sys\nfrom flows import cli\n"
+        f"try: cli.main({[*words, '--state', str(tmp_path)]})\nexcept SystemExit as end: print('code:', end.code)\n"
+        "print('heavy:', sorted({'prefect', 'fastapi', 'sqlalchemy', 'pydantic', 'httpx', 'lxml'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
+    assert "code: 0" in told
+    assert "heavy: []" in told
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
