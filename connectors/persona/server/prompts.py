@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from connectors.persona.server.answer import ENOUGH
 from connectors.persona.server.languages import language, language_of
-from connectors.persona.server.search import Shelf, search
+from connectors.persona.server.search import search
+from connectors.persona.server.shelf import Shelf
 from connectors.persona.server.text import folded, plain
 
 if TYPE_CHECKING:
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 
 PER_TOPIC = 3
 MAX_PROMPTS = 200
-AT_MOST_S = 25.0
+AT_MOST_S = 2.0
+"""Of the processor's time for one call: what is made by then is enough, whatever the site."""
 FOUND_AMONG = 3
 _NUMBER = re.compile(r"^(?:(?:chapter|appendix|part|kapitel|chapitre)[ \t]+)?(?:[0-9]+|[A-Z])(?:\.[0-9]+)*[.:)]*[ \t]+")
+_CODE = re.compile(r"->|=>|<[A-Za-z'/]|\(&|[{};]")
+"""What no name has: nobody asks about the whole signature of a function."""
 _WAYS = (
     "add access apply ask authenticate back build call change check choose clean clone compile configure connect"
     " control convert copy create customize customise debug define delete deploy develop disable display download"
@@ -44,10 +48,9 @@ def make_prompts(db: sqlite3.Connection, topics: Sequence[str], context: str = "
         context: what the site is; decides between pages that speak about a topic equally.
     """
     made: dict[str, tuple[str, str, int]] = {}
-    ends_at, shelf = time.monotonic() + AT_MOST_S, Shelf()
+    ends_at, shelf = time.thread_time() + AT_MOST_S, Shelf["Hit"]()
     for topic in topics:
-        # Whoever asked waits: what is made by then is better than a time-out.
-        if len(made) >= MAX_PROMPTS or time.monotonic() > ends_at:
+        if len(made) >= MAX_PROMPTS or time.thread_time() > ends_at:
             break
         kept = 0
         for hit in _pages(db, topic, context, shelf):
@@ -60,7 +63,7 @@ def make_prompts(db: sqlite3.Connection, topics: Sequence[str], context: str = "
     return list(made.values())
 
 
-def _pages(db: sqlite3.Connection, topic: str, context: str, shelf: Shelf) -> list[Hit]:
+def _pages(db: sqlite3.Connection, topic: str, context: str, shelf: Shelf[Hit]) -> list[Hit]:
     hits = [hit for hit in search(db, topic, limit=2 * PER_TOPIC, shelf=shelf) if hit.covered >= ENOUGH]
     said = folded(context)
     return sorted(hits, key=lambda hit: folded(hit.title) not in said) if said else hits
@@ -70,7 +73,7 @@ def _question(hit: Hit, topic: str) -> str:
     lang = language(hit.language or language_of(hit.passage))
     # A heading "Examples" says nothing without its page; a page's title does.
     names = [_name(part) for part in reversed(hit.heading.split(" › ")) if part] + [_name(hit.title)]  # noqa: RUF001
-    name = next((name for name in names if _about(name, topic)), _name(topic))
+    name = next((name for name in names if _about(name, topic) and not _CODE.search(name)), _name(topic))
     if not name or len(name) > 120:  # noqa: PLR2004 - longer is a sentence, no subject
         return ""
     if name.endswith(("?", "？")):  # noqa: RUF001 - a full-width mark is one too
@@ -113,7 +116,7 @@ def _about(name: str, topic: str) -> bool:
     return any(word in said for word in folded(topic).split() if len(word) > 2)  # noqa: PLR2004
 
 
-def _finds(db: sqlite3.Connection, question: str, wanted: Hit, shelf: Shelf) -> bool:
+def _finds(db: sqlite3.Connection, question: str, wanted: Hit, shelf: Shelf[Hit]) -> bool:
     """Say whether somebody who asks this is led to the page."""
     hits = search(db, question, limit=FOUND_AMONG, shelf=shelf)
     return any(hit.page_id == wanted.page_id and hit.covered >= ENOUGH for hit in hits)

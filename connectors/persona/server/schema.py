@@ -6,6 +6,8 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from connectors.persona.server import index
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -105,7 +107,28 @@ STEPS = (
     """
     CREATE INDEX pages_source ON pages (source, id);
     """,
+    # Sections were rows of the index by themselves, with the title and the targets of links in each.
+    """
+    DROP TABLE words;
+    DROP TABLE sections;
+    -- A row of the index is a passage of an item: a section, or short ones that follow each other.
+    CREATE TABLE passages (
+        id INTEGER PRIMARY KEY,
+        item_id INTEGER NOT NULL REFERENCES items (id),
+        starts INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        sections BLOB NOT NULL            -- JSON array: where each starts, and its heading; answers quote sections
+    );
+    CREATE INDEX passages_item ON passages (item_id, id);
+    CREATE VIRTUAL TABLE words USING fts5 (
+        title, heading, body, content='', tokenize='porter unicode61 remove_diacritics 2'
+    );
+    """,
 )
+
+
+INDEXED_ANEW = 3
+"""The layout from which on the index is told what it is told now."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -129,6 +152,8 @@ def migrate(db: sqlite3.Connection) -> None:
         for step in STEPS[version:]:
             for statement in _statements(step):
                 db.execute(statement)
+        if version < INDEXED_ANEW:
+            index.add(db, db.execute("SELECT items.id, title, content FROM items JOIN pages ON pages.id = page_id"))
         db.execute(f"PRAGMA user_version = {len(STEPS)}")
         db.execute("COMMIT")
     except BaseException:

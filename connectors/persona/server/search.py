@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import compress, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from connectors.persona.server.languages import language, language_of
+from connectors.persona.server.shelf import Shelf
 from connectors.persona.server.store import item_name
-from connectors.persona.server.text import folded, words
+from connectors.persona.server.text import folded, quoted, words
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from connectors.persona.server.shelf import Passage, Section
 
 MAX_TERMS = 24
-CANDIDATES = 60
-KEPT_CHARS = 8_000_000
-KEPT_ANSWERS = 1000
-# Tuned on 100 questions that the benchmark does not count (tests/benchmarks/retrieval).
+CANDIDATES = 30
+"""Of so many passages the sections are looked at."""
+SCORED = 1000
+"""About so many passages the index gives a score: of words that stand in more, one says which of these are best."""
+PAIRED = 4000
+"""Two words that follow each other are looked for as such when neither stands in more passages."""
+# Tuned on questions that the benchmark does not count (tests/benchmarks/retrieval).
 TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 4.0, 3.0, 1.0
-COMMON = 0.2
-NAMED, DEFINES, LISTS, BEGINS = 0.5, 0.5, 0.8, 1.0
+COMMON = 0.35
+TITLED, NAMED, DEFINES, LISTS, BEGINS = 0.6, 0.6, 0.5, 0.8, 1.0
+BEFORE_NAME = 200
 _LINK = re.compile(r"\[[^\]]*\]\([^)]*\)")
 _NAME_LINE = re.compile(
     r"^[ \t]*[-*+][ \t]+(?:\[[^\]\n]*\]\([^)\n]*\)|`[^`\n]*`|\S+(?:[ \t]\S+){0,3})[ \t]*$", re.MULTILINE
 )
-_DEFINITION = r"[*`_]*(?:\(|[ \t]*$|[ \t]*:|[ \t]+[-=–—][ \t])"  # noqa: RUF001 - dashes of glossaries
+_BEFORE_NAME = re.compile(r"[\W_]*(?:[\w.]+[.:])?")
+_DEFINES = re.compile(r"[*`_]*(?:\(|[ \t]*$|[ \t]*:|[ \t]+[-=–—][ \t])", re.MULTILINE)  # noqa: RUF001 - dashes of glossaries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +48,13 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A section, and the page it stands on."""
+class Hit:
+    """A section that was found, and the page it stands on.
+
+    Attributes:
+        score: larger is better.
+        covered: the share of the question's meaning that stands in the section, its title or its heading; 0 to 1.
+    """
 
     item: str
     page_id: int
@@ -51,115 +63,14 @@ class _Place:
     language: str
     heading: str
     passage: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit(_Place):
-    """A section that was found.
-
-    Attributes:
-        score: larger is better.
-        covered: the share of the question's meaning that stands in the section, its title or its heading; 0 to 1.
-    """
-
     score: float
     covered: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Section(_Place):
-    """A section as search looks at it: its text folded, what it is called, who has it."""
-
-    said: str
-    names: str
-    own: str
-
-
-class Shelf:
-    """What was looked at and may be asked for again: somebody who asks many questions of one state keeps one.
-
-    Args:
-        most_chars: of the texts that it keeps; then it begins anew.
-    """
-
-    def __init__(self, *, most_chars: int = KEPT_CHARS) -> None:
-        self._most_chars = most_chars
-        self.chars = 0
-        self._items: dict[int, tuple[Any, ...]] = {}
-        self._sections: dict[tuple[int, int], _Section] = {}
-        self._lists: dict[str, float] = {}
-        self._weights: dict[str, float] = {}
-        self._count: int | None = None
-        self._found: dict[tuple[str, ...], tuple[int, list[Hit]]] = {}
-
-    def found(self, words: tuple[str, ...], limit: int) -> list[Hit] | None:
-        """Return the first hits of a question about these words; None when so many were not looked for."""
-        looked_for, hits = self._found.get(words, (0, []))
-        return hits[:limit] if limit <= looked_for else None
-
-    def keep(self, words: tuple[str, ...], limit: int, hits: list[Hit]) -> None:
-        """Keep what was found: many a question made of a topic is about the topic's own words."""
-        if len(self._found) < KEPT_ANSWERS:
-            self._found[words] = limit, hits
-
-    def section(self, db: sqlite3.Connection, item_id: int, starts: int, ends: int, heading: str) -> _Section:
-        """Return a section of an item."""
-        key = (item_id, starts)
-        if key not in self._sections:
-            page_id, title, source, lang, content = self._item(db, item_id)
-            passage = content[starts:ends]
-            self.chars += 2 * len(passage)
-            self._sections[key] = _Section(
-                item=item_name(item_id),
-                page_id=page_id,
-                title=title,
-                source=source,
-                language=lang,
-                heading=heading,
-                passage=passage,
-                said=folded(passage),
-                names=folded(f"{title}\n{heading}\n"),
-                # What stands right under a heading that names the matter explains it; the rest is about parts.
-                own=folded(heading.rpartition(" › ")[2] or title),  # noqa: RUF001 - the sign is meant
-            )
-        return self._sections[key]
-
-    def lists(self, section: _Section) -> float:
-        """Return how much of a section only names things."""
-        if section.said not in self._lists:
-            self._lists[section.said] = _enumerates(section.said)
-        return self._lists[section.said]
-
-    def weight(self, db: sqlite3.Connection, word: str) -> float:
-        """Return how telling a word is."""
-        if self._count is None:
-            (self._count,) = db.execute("SELECT count(*) FROM sections").fetchone()
-        if word not in self._weights:
-            (found,) = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (quoted(word),)).fetchone()
-            self._weights[word] = math.log(1 + (self._count - found + 0.5) / (found + 0.5))
-        return self._weights[word]
-
-    def _item(self, db: sqlite3.Connection, item_id: int) -> tuple[Any, ...]:
-        """Return an item's page, title, source, language and content."""
-        if item_id not in self._items:
-            if self.chars >= self._most_chars:
-                self.chars = 0
-                self._items.clear()
-                self._sections.clear()
-                self._lists.clear()
-            # Sections are cut from it here and not in SQL, which would count through the whole text for each.
-            self._items[item_id] = db.execute(
-                "SELECT pages.id, title, source, language, content FROM items JOIN pages ON pages.id = page_id"
-                " WHERE items.id = ?",
-                (item_id,),
-            ).fetchone()
-            self.chars += len(self._items[item_id][-1])
-        return self._items[item_id]
-
-
-def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: Shelf | None = None) -> list[Hit]:
+def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: Shelf[Hit] | None = None) -> list[Hit]:
     """Return the best section of each page that speaks about the question, best page first."""
     shelf = shelf or Shelf()
+    shelf.tidy()
     found = terms(db, question, shelf=shelf)
     asked = tuple(term.word for term in found)
     hits = shelf.found(asked, limit)
@@ -169,23 +80,45 @@ def search(db: sqlite3.Connection, question: str, *, limit: int = 10, shelf: She
     return hits
 
 
-def _looked_up(db: sqlite3.Connection, found: Sequence[Term], *, limit: int, shelf: Shelf) -> list[Hit]:
+def _looked_up(db: sqlite3.Connection, found: Sequence[Term], *, limit: int, shelf: Shelf[Hit]) -> list[Hit]:
     asked = _Asked.of(found)
-    best: dict[int, Hit] = {}
+    bounds = [_bound(asked, candidate) for candidate in _candidates(db, found, shelf)]
+    bounds.sort(key=lambda bound: -bound.most)
+    best: dict[int, tuple[float, _Promise]] = {}
     enough = 0.0  # what a section must be worth to be among the first
-    for item_id, starts, ends, heading, score in _candidates(db, found):
-        hit = _judged(asked, shelf.section(db, item_id, starts, ends, heading), -score, shelf, enough=enough)
-        if hit is None:
+    for bound in bounds:
+        if bound.most < enough:
+            break
+        least = max(enough, best[bound.page_id][0] if bound.page_id in best else 0.0)
+        if bound.most <= least:
             continue
-        known = best.get(hit.page_id)
-        if known is None or hit.score > known.score:
-            best[hit.page_id] = hit
-            if len(best) >= limit:
-                enough = sorted([other.score for other in best.values()], reverse=True)[limit - 1]
-    return sorted(best.values(), key=lambda hit: (-hit.score, hit.page_id))[:limit]
+        for promise in _promises(asked, shelf.passage(db, bound.passage_id), bound, least=least):
+            score = _judged(asked, promise, least=least)
+            if score > least:
+                least = score
+                best[bound.page_id] = (score, promise)
+        if len(best) >= limit:
+            enough = sorted([score for score, _ in best.values()], reverse=True)[limit - 1]
+    first = sorted(best.items(), key=lambda pair: (-pair[1][0], pair[0]))[:limit]
+    return [_hit(promise, score) for _, (score, promise) in first]
 
 
-def terms(db: sqlite3.Connection, question: str, *, shelf: Shelf | None = None) -> list[Term]:
+def _hit(promise: _Promise, score: float) -> Hit:
+    item, section = promise.passage.item, promise.section
+    return Hit(
+        item=item_name(item.id),
+        page_id=item.page_id,
+        title=item.title,
+        source=item.source,
+        language=item.language,
+        heading=section.heading,
+        passage=item.content[section.starts : section.ends],
+        score=score,
+        covered=promise.covered,
+    )
+
+
+def terms(db: sqlite3.Connection, question: str, *, shelf: Shelf[Hit] | None = None) -> list[Term]:
     """Return the words a question is about, in order; all its words when it has only small ones."""
     shelf = shelf or Shelf()
     said = list(dict.fromkeys(words(question)))
@@ -194,26 +127,48 @@ def terms(db: sqlite3.Connection, question: str, *, shelf: Shelf | None = None) 
     return [Term(word=word, weight=shelf.weight(db, word)) for word in telling[:MAX_TERMS]]
 
 
-def quoted(word: str) -> str:
-    """Return a word as a phrase of the full-text query language, in which nothing is special."""
-    return '"' + word.replace('"', " ").replace("\x00", " ") + '"'
+# A passage that shares words with a question: score (the lowest is best), id, page, sections, title.
+_Candidate = tuple[float, int, int, bytes, str]
 
 
-def _candidates(db: sqlite3.Connection, found: Sequence[Term]) -> list[tuple[int, int, int, str, float]]:
-    """Return item, start, end, heading and score (the lowest is best) of sections that share words with a question."""
+def _candidates(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf[Hit]) -> list[_Candidate]:
+    rows: list[_Candidate] = db.execute(
+        "SELECT score, passages.id, page_id, sections, title FROM ("
+        "  SELECT score, passage FROM ("
+        "    SELECT bm25(words, ?, ?, ?) AS score, rowid AS passage FROM words WHERE words MATCH ? LIMIT ?"
+        "  ) ORDER BY score, passage LIMIT ?"
+        ") JOIN passages ON passages.id = passage JOIN items ON items.id = item_id JOIN pages ON pages.id = page_id",
+        (TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT, _expression(db, found, shelf), 2 * SCORED, CANDIDATES),
+    ).fetchall()
+    return rows
+
+
+def _expression(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf[Hit]) -> str:
+    """Return what finds the passages about some terms, in the full-text query language."""
     # A word on most pages finds nothing by itself, and looking through them all takes the time.
     least = COMMON * max(term.weight for term in found)
-    singles = [quoted(term.word) for term in found if term.weight >= least]
-    # Neighbours in the question that are neighbours in the text count as a word of their own.
-    pairs = [quoted(f"{one.word} {two.word}") for one, two in pairwise(found)]
+    sought = [term.word for term in found if term.weight >= least]
     # A dotted name is a phrase; its last part is what pages about it say.
-    lasts = [quoted(re.split(r"[.\-:/]", term.word)[-1]) for term in found if re.search(r"[.\-:/]", term.word)]
-    return db.execute(
-        "SELECT item_id, starts, ends, sections.heading, score FROM ("
-        "  SELECT rowid, bm25(words, ?, ?, ?) AS score FROM words WHERE words MATCH ? ORDER BY score LIMIT ?"
-        ") JOIN sections ON sections.id = rowid",
-        (TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT, " OR ".join([*singles, *pairs, *lasts]), CANDIDATES),
-    ).fetchall()
+    sought += [re.split(r"[.\-:/]", word)[-1] for word in sought if re.search(r"[.\-:/]", word)]
+    sought.sort(key=lambda word: shelf.count(db, word))
+    rare: list[str] = []
+    left = SCORED
+    for word in sought:
+        left -= shelf.count(db, word)
+        if left < 0:
+            break
+        rare.append(quoted(word))
+    common = [quoted(word) for word in sought[len(rare) :]]
+    # Where no word is rare, pages and sections that are called so are those that are meant.
+    called = [] if rare else [*(f"title : {word}" for word in common), f"heading : {common[0]}"]
+    best = [f"({common[0]} AND ({' OR '.join(rare or called)}))"] if common else []
+    # Neighbours in the question that are neighbours in the text count as a word of their own.
+    pairs = [
+        quoted(f"{one.word} {two.word}")
+        for one, two in pairwise(found)
+        if max(shelf.count(db, one.word), shelf.count(db, two.word)) <= PAIRED
+    ]
+    return " OR ".join([*rare, *called, *pairs, *best])
 
 
 class _Asked(NamedTuple):
@@ -229,49 +184,78 @@ class _Asked(NamedTuple):
         weights = [term.weight for term in found]
         return cls(weights, [stem(term.word) for term in found], [folded(term.word) for term in found], sum(weights))
 
+    def sum(self, which: Sequence[bool]) -> float:
+        """Return the weight of some of the terms."""
+        return sum(compress(self.weights, which)) if True in which else 0.0
+
     def share(self, which: Sequence[bool]) -> float:
         """Return the share of the terms' weight that some of them have."""
-        if True not in which:
-            return 0.0
-        return sum(compress(self.weights, which)) / self.total if self.total else 0.0
+        return self.sum(which) / self.total if self.total else 0.0
 
 
-def _judged(asked: _Asked, section: _Section, score: float, shelf: Shelf, *, enough: float) -> Hit | None:
-    """Say what a section is worth to somebody who asks; None when it cannot be worth ``enough``.
+class _Bound(NamedTuple):
+    """A passage before it is read: what the best of its sections can be worth at most, by what it is called."""
 
-    Args:
-        score: what the index says.
-    """
-    starts = asked.starts
-    begins = 1.0
-    if section.passage.startswith("#"):
-        begins += BEGINS * asked.share([_stands(start, section.own) for start in starts])
-    named = [_stands(start, section.names) for start in starts]
-    worth = (1.0 + NAMED * asked.share(named)) * begins
-    if score * (0.5 + 1.0) * worth * (1.0 + DEFINES) < enough:  # were it to say and define everything
-        return None
-    said = section.said
-    covered = asked.share([here or _stands(start, said) for here, start in zip(named, starts, strict=True)])
-    if score * (0.5 + covered) * worth * (1.0 + DEFINES) < enough:
-        return None
-    worth *= 1.0 - LISTS * shelf.lists(section)
-    if score * (0.5 + covered) * worth * (1.0 + DEFINES) < enough:
-        return None
-    defined = [name in said and _definition(name).search(said) is not None for name in asked.names]
-    worth *= 1.0 + DEFINES * asked.share(defined)
-    return Hit(
-        item=section.item,
-        page_id=section.page_id,
-        title=section.title,
-        source=section.source,
-        language=section.language,
-        heading=section.heading,
-        passage=section.passage,
-        score=score * (0.5 + covered) * worth,
-        covered=covered,
-    )
+    passage_id: int
+    page_id: int
+    titled: Sequence[bool]
+    score: float
+    most: float
 
 
+def _bound(asked: _Asked, candidate: _Candidate) -> _Bound:
+    score, passage_id, page_id, sections, title = candidate
+    called, headings = folded(title), folded(sections.decode())
+    titled = [_stands(start, called) for start in asked.starts]
+    named = [here or _stands(start, headings) for here, start in zip(titled, asked.starts, strict=True)]
+    score = (-score + TITLED * asked.sum(titled)) * (1.0 + DEFINES)
+    share = asked.share(named)
+    return _Bound(passage_id, page_id, titled, score, score * 1.5 * (1.0 + NAMED * share) * (1.0 + BEGINS * share))
+
+
+class _Promise(NamedTuple):
+    """A section before it is read closely: the share of the question that stands there, and what it may be worth."""
+
+    passage: Passage
+    section: Section
+    covered: float
+    most: float
+
+
+def _promises(asked: _Asked, passage: Passage, bound: _Bound, *, least: float) -> Iterator[_Promise]:
+    """Say what the sections of a passage may be worth to somebody who asks, of those that may be worth more."""
+    starts, said, titled = asked.starts, passage.said, bound.titled
+    by_title = asked.share(titled)
+    for section in passage.sections:
+        heading, named, share = section.called, titled, by_title
+        own = by_title if section.begins and not section.own else 0.0
+        if any(start in heading for start in starts):
+            named = [here or _stands(start, heading) for here, start in zip(titled, starts, strict=True)]
+            share = asked.share(named)
+            if section.begins and section.own:
+                own = asked.share([_stands(start, section.own) for start in starts])
+        worth = bound.score * (1.0 + NAMED * share) * (1.0 + BEGINS * own)
+        if worth * 1.5 > least:
+            found = [
+                here or _stands(start, said, section.at, section.to) for here, start in zip(named, starts, strict=True)
+            ]
+            covered = asked.share(found)
+            yield _Promise(passage, section, covered, worth * (0.5 + covered))
+
+
+def _judged(asked: _Asked, promise: _Promise, *, least: float) -> float:
+    """Return what a section is worth; 0 when it cannot be worth more than ``least``."""
+    if promise.most <= least:
+        return 0.0
+    section = promise.section
+    said = promise.passage.said[section.at : section.to]
+    most = promise.most * (1.0 - LISTS * _enumerates(said))
+    if most <= least:
+        return 0.0
+    return most * (1.0 + DEFINES * asked.share([_is_defined(name, said) for name in asked.names])) / (1.0 + DEFINES)
+
+
+@lru_cache(256)
 def _enumerates(said: str) -> float:
     """Return the share of a passage that only names things, as a table of contents does."""
     names = sum(len(line[0]) for line in _NAME_LINE.finditer(said))
@@ -286,19 +270,27 @@ def coverage(found: Sequence[Term], text: str) -> float:
     return asked.share([_stands(start, said) for start in asked.starts])
 
 
-def _stands(start: str, said: str) -> bool:
+def _stands(start: str, said: str, at: int = 0, to: int | None = None) -> bool:
     """Say whether a word of a text begins so; in scripts without spaces, whether it stands anywhere."""
-    at = said.find(start)
+    first, at = at, said.find(start, at, to)
     if at < 0 or not start.isascii():
         return at >= 0
-    while at > 0 and said[at - 1].isalnum():
-        at = said.find(start, at + 1)
+    while at > first and said[at - 1].isalnum():
+        at = said.find(start, at + 1, to)
     return at >= 0
 
 
-@lru_cache(1024)
-def _definition(name: str) -> re.Pattern[str]:
-    return re.compile(rf"^[\W_]*(?:[\w.]+[.:])?{re.escape(name)}{_DEFINITION}", re.MULTILINE)
+def _is_defined(name: str, said: str) -> bool:
+    """Say whether a line of a text defines a name: it begins with it, in marks or behind what it belongs to."""
+    at = said.find(name)
+    while at >= 0:
+        ends = at + len(name)
+        if _DEFINES.match(said, ends):
+            starts = said.rfind("\n", 0, at) + 1
+            if at - starts <= BEFORE_NAME and _BEFORE_NAME.fullmatch(said, starts, at):
+                return True
+        at = said.find(name, ends)
+    return False
 
 
 @lru_cache(4096)

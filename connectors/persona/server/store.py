@@ -11,10 +11,10 @@ import sqlite3
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from connectors.errors import FatalError
-from connectors.persona.server import schema, text
+from connectors.persona.server import index, schema, text
 from connectors.private import make_private
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Store:
     def add_pages(self, pages: Sequence[StoredPage], *, stream_id: str = "") -> None:
         """Keep pages, all or none; sent twice they are there twice."""
         now = utc_now()
-        rows: list[_Row] = []
+        items: list[tuple[int, str, str]] = []
         with self.writing() as db:
             for page in pages:
                 language = page.metadata.get("language")
@@ -113,11 +113,11 @@ class Store:
                     ),
                 ).lastrowid
                 for part in text.cut_items(page.content, self._max_item_chars):
-                    item_id = db.execute(
+                    added = db.execute(
                         "INSERT INTO items (page_id, content, changed_at) VALUES (?, ?, ?)", (page_id, part, now)
-                    ).lastrowid
-                    rows += _rows(item_id, page.title, part)
-            _index(db, rows)
+                    )
+                    items.append((cast("int", added.lastrowid), page.title, part))
+            index.add(db, items)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Yield ``(id, content)`` of every item by id: one state of the knowledge base, read as it is taken."""
@@ -132,9 +132,9 @@ class Store:
             if row is None:
                 return False
             item_id, page_id, title, old = row
-            _unindex(db, item_id, title, old)
+            index.take_back(db, item_id, title, old)
             db.execute("UPDATE items SET content = ?, changed_at = ? WHERE id = ?", (content, utc_now(), item_id))
-            _index(db, _rows(item_id, title, content))
+            index.add(db, [(item_id, title, content)])
             source = text.source_of(content, {})
             if source:
                 db.execute("UPDATE pages SET source = ? WHERE id = ?", (source, page_id))
@@ -147,7 +147,7 @@ class Store:
             if row is None:
                 return False
             item_id, page_id, title, old = row
-            _unindex(db, item_id, title, old)
+            index.take_back(db, item_id, title, old)
             db.execute("DELETE FROM items WHERE id = ?", (item_id,))
             if not db.execute("SELECT 1 FROM items WHERE page_id = ? LIMIT 1", (page_id,)).fetchone():
                 db.execute("DELETE FROM pages WHERE id = ?", (page_id,))
@@ -232,46 +232,3 @@ def _item(db: sqlite3.Connection, name: str) -> tuple[int, int, str, str] | None
 def _messages(db: sqlite3.Connection, chat_id: str) -> list[str]:
     rows = db.execute("SELECT message FROM messages WHERE chat_id = ? ORDER BY id", (chat_id,))
     return [message for (message,) in rows]
-
-
-# Of the index: item, start, end, heading, and the three texts that are searched.
-_Row = tuple[int | None, int, int, str, str, str, str]
-
-
-def _rows(item_id: int | None, title: str, content: str) -> list[_Row]:
-    title = text.indexed(title)
-    return [
-        (item_id, part.starts, part.ends, part.heading, title, *_indexed(part, content))
-        for part in text.sections(content)
-    ]
-
-
-def _index(db: sqlite3.Connection, rows: Sequence[_Row]) -> None:
-    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM sections").fetchone()
-    numbered = list(enumerate(rows, last + 1))
-    db.executemany(
-        "INSERT INTO sections (id, item_id, starts, ends, heading) VALUES (?, ?, ?, ?, ?)",
-        [(number, *row[:4]) for number, row in numbered],
-    )
-    db.executemany(
-        "INSERT INTO words (rowid, title, heading, body) VALUES (?, ?, ?, ?)",
-        [(number, *row[4:]) for number, row in numbered],
-    )
-
-
-def _unindex(db: sqlite3.Connection, item_id: int, title: str, content: str) -> None:
-    # The index keeps no text: what it was told is said again to take it back.
-    told = db.execute("SELECT id, starts, ends, heading FROM sections WHERE item_id = ?", (item_id,)).fetchall()
-    title = text.indexed(title)
-    db.executemany(
-        "INSERT INTO words (words, rowid, title, heading, body) VALUES ('delete', ?, ?, ?, ?)",
-        [
-            (row, title, *_indexed(text.Section(starts=starts, ends=ends, heading=heading), content))
-            for row, starts, ends, heading in told
-        ],
-    )
-    db.execute("DELETE FROM sections WHERE item_id = ?", (item_id,))
-
-
-def _indexed(part: text.Section, content: str) -> tuple[str, str]:
-    return text.indexed(part.heading), text.indexed(content[part.starts : part.ends])

@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 SECTION_CHARS = 2400
+MAX_HEADING = 1000
+UNDER = " › "  # noqa: RUF001 - the sign is meant
+"""Between the headings under which a section stands."""
 _SOURCE = re.compile(r"Source: (\S+)[ \t]*(?:\r?\n|$)")
 # The lines of Markdown that matter here: headings, and fences, in which nothing is a heading. Each with the break
 # before it: a pattern that begins with a letter is looked for four times as fast as one that begins with a place.
-_LINE = re.compile(
-    r"\n(?:(?P<level>#{1,6})[ \t]+(?P<name>\S.*?)[ \t#]*|[ ]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>.*))\r?$", re.MULTILINE
+_LINE = re.compile(r"\n(?:(#{1,6})[ \t]+(\S.*)|[ ]{0,3}(`{3,}|~{3,})(.*))")
+_MARKS = re.compile(r"[\[\\`*]")
+_MARKUP = re.compile(
+    r"!\[[^\]]*\]\([^)]*\)|\[((?:[^\[\]\\]++|\\.|\[[^\[\]]*+\])*+)\]\([^)]*\)"
+    r"|`+|\*{1,3}(?=\S)|(?<=\S)\*{1,3}|\\(?=[_*<>\[\]`])"
 )
-_MARKUP = re.compile(r"!\[[^\]]*\]\([^)]*\)|\[([^\]]*)\]\([^)]*\)|`+|\*{1,3}(?=\S)|(?<=\S)\*{1,3}|\\(?=[_*<>\[\]`])")
 _TARGET = re.compile(r"\]\((?:https?:|mailto:|#|/)[^)\s]*\)", re.IGNORECASE)
+_HOST = re.compile(r"\]\(https?://[^)\s/]*+")
 _COMBINING = re.compile(r"[\u0300-\u036f]")
 _WORD = re.compile(r"\w+(?:[.\-:/]+\w+)*")
 # Scripts without spaces between words: each character is a word of its own in the index.
@@ -60,7 +66,7 @@ def sections(content: str) -> list[Section]:
         level, name = line
         path = [*(pair for pair in path if pair[0] < level), (level, name)]
         # The h1 is the page's title, which has a column of its own.
-        heading = " › ".join(name for depth, name in path if depth > 1)  # noqa: RUF001 - the sign is meant
+        heading = UNDER.join(name for depth, name in path if depth > 1)
         starts = at
     _cut(found, content, starts, len(content), heading)
     return found
@@ -69,13 +75,14 @@ def sections(content: str) -> list[Section]:
 def _headings(content: str) -> Iterator[tuple[int, tuple[int, str]]]:
     fence = ""
     for line in _LINE.finditer("\n" + content):  # so that where the break before a line was is where the line is
-        mark = line["fence"]
-        if mark and not fence:
+        level, name, mark, info = line.groups()
+        if mark is None:
+            if not fence:
+                yield line.start(), (len(level), plain(name[0] + name[1:].removesuffix("\r").rstrip(" \t#")))
+        elif not fence:
             fence = mark
-        elif mark and mark.startswith(fence) and not line["info"].strip():
+        elif mark.startswith(fence) and not info.strip():
             fence = ""
-        elif not fence and line["name"]:
-            yield line.start(), (len(line["level"]), plain(line["name"]))
 
 
 def _cut(found: list[Section], content: str, starts: int, ends: int, heading: str) -> None:
@@ -91,20 +98,25 @@ def _cut(found: list[Section], content: str, starts: int, ends: int, heading: st
 
 def plain(text: str) -> str:
     """Return a heading or title without Markdown's marks."""
-    return " ".join(_MARKUP.sub(lambda found: found[1] or "", text).split())
+    text = text[:MAX_HEADING]
+    if _MARKS.search(text):
+        text = _MARKUP.sub(lambda found: found[1] or "", text)
+    return " ".join(text.split())
 
 
 def indexed(text: str) -> str:
-    """Return text as the index takes it: scripts without spaces get one around each character.
-
-    Part of the database's layout: the index takes a text back only when it is told the very same.
-    """
+    """Return text as the index takes it: scripts without spaces get one around each character."""
     return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
 
 
 def without_addresses(text: str) -> str:
     """Return Markdown without the targets of its links: they are not what it says."""
     return _TARGET.sub("]", text) if "](" in text else text
+
+
+def without_hosts(text: str) -> str:
+    """Return Markdown whose links lead to paths: a path is often a name, and its site stands in every link."""
+    return _HOST.sub("](", text) if "](" in text else text
 
 
 def folded(text: str) -> str:
@@ -119,6 +131,11 @@ def folded(text: str) -> str:
 def words(text: str) -> list[str]:
     """Return the words of a text in order, lower case; a dotted or hyphenated name is one."""
     return _WORD.findall(indexed(text).lower())
+
+
+def quoted(word: str) -> str:
+    """Return a word as a phrase of the full-text query language, in which nothing is special."""
+    return '"' + word.replace('"', " ").replace("\x00", " ") + '"'
 
 
 def cut_items(content: str, max_chars: int | None) -> list[str]:

@@ -97,7 +97,7 @@ def test_search_follows_updates_and_deletions(tmp_path):
     assert (found("okapi"), found("giraffe")) == ([], [item_name(2)])
     with store.reading() as db:
         assert db.execute("SELECT count(*) FROM pages").fetchone() == (1,)
-        assert db.execute("SELECT count(*) FROM sections").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM passages").fetchone() == (1,)
     store.close()
 
 
