@@ -234,7 +234,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFacts:
-    """What is told of a page once its text is gone: enough for topics, findings and reports."""
+    """What is told of a page once its text is gone: enough for topics, findings and reports.
+
+    Attributes:
+        blocks: different ones of the page's block hashes, the smallest first.
+    """
 
     uri: str
     title: str

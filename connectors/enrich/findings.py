@@ -113,13 +113,13 @@ class Survey:
         language, times = self._spoken.most_common(1)[0]
         return language if times * 2 > self._spoken.total() else ""
 
-    def _sketch(self, page: PageFacts) -> list[int]:
-        return sorted(set(page.blocks))[: self._blocks]
+    def _sketch(self, page: PageFacts) -> tuple[int, ...]:
+        return page.blocks[: self._blocks]
 
     def _may_have_a_twin(self, page: PageFacts) -> bool:
         sketch = self._sketch(page)
-        shared = sum(self._told[block % len(self._told)] > 1 for block in sketch)
-        return len(set(page.blocks)) >= _LEAST_BLOCKS and shared >= NEAR_DUPLICATE * len(sketch)
+        shared = sum([self._told[block % len(self._told)] > 1 for block in sketch])
+        return len(page.blocks) >= _LEAST_BLOCKS and shared >= NEAR_DUPLICATE * len(sketch)
 
     def _is_common(self, block: int) -> bool:
         return self._told[block % len(self._told)] > _COMMON_BLOCK
@@ -141,7 +141,7 @@ def near_duplicates(pages: Iterable[PageFacts], *, common: Callable[[int], bool]
     Blocks that stand on more than 20 pages, or are ``common`` elsewhere, tell nothing and are left out, which also
     bounds the work.
     """
-    blocks = {page.uri: frozenset(page.blocks) for page in pages if len(set(page.blocks)) >= _LEAST_BLOCKS}
+    blocks = {page.uri: frozenset(page.blocks) for page in pages if len(page.blocks) >= _LEAST_BLOCKS}
     holders: dict[int, list[str]] = defaultdict(list)
     for uri in sorted(blocks):
         for block in blocks[uri]:

@@ -7,7 +7,6 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,8 +128,15 @@ def _hand(group: _Group, spread: Counter[str], too_common: int) -> list[str]:
 def _section(page: PageFacts) -> str:
     if page.section:
         return _tidy(page.section[-1])
-    folders = [part for part in urlsplit(page.uri).path.split("/")[:-1] if part]
+    folders = [part for part in _path(page.uri).split("/")[:-1] if part]
     return _tidy(folders[-1].replace("-", " ").replace("_", " ")) if folders else ""
+
+
+def _path(uri: str) -> str:
+    """Return the path of a URI in normal form; `urlsplit` looks for much that is not there."""
+    rest = uri.partition("#")[0].partition("?")[0]
+    scheme, found, behind = rest.partition("://")
+    return behind.partition("/")[2] if found else scheme
 
 
 def _tidy(phrase: str) -> str:

@@ -28,7 +28,7 @@ async def ask_for_prompts(source: str, *, persona: PersonaSettings, state: State
     """
     prompts: dict[str, None] = {}
     async for ledger, client, run in _sources(source, persona, state):
-        prompts.update(dict.fromkeys(await enriching.ask_for_prompts(ledger, client, run)))
+        prompts.update(dict.fromkeys(await enriching.ask_for_prompts(enriching.Subject(ledger, run), client)))
     return list(prompts)
 
 
@@ -46,7 +46,7 @@ async def submit_findings(source: str, *, persona: PersonaSettings, state: State
     """
     told: list[tuple[str, str]] = []
     async for ledger, client, run in _sources(source, persona, state):
-        found = await enriching.submit_findings(ledger, client, run)
+        found = await enriching.submit_findings(enriching.Subject(ledger, run), client)
         told += [(item.article, item.note) for item in found]
     return told
 

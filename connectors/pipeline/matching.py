@@ -20,16 +20,18 @@ _SOURCE = "Source: "
 _LONGEST_OVERLAP = 2000
 _SPACES = re.compile(rb"  +")
 _ASCII = bytes(range(128))
+_MUCH_WIDE = 2000  # bytes: of scripts that are all wide, characters are folded faster than bytes
 _TO_SPACE = bytes(32 if sign < 128 and chr(sign).isspace() else sign for sign in range(256))  # noqa: PLR2004 - ASCII
-_WIDE_SPACE = tuple(sign.encode() for sign in map(chr, range(128, 0x3001)) if sign.isspace())
+_WIDE_SPACE = re.compile(b"|".join(sign.encode() for sign in map(chr, range(128, 0x3001)) if sign.isspace()))
 
 
 def key_in(text: str) -> bytes:
     """Return `key_of` a text's normal form, which is not made where bytes can be folded as they are."""
     raw = text.encode("utf-8", "replace")
-    wide = b"" if text.isascii() else raw.translate(None, _ASCII)
-    if any(sign in wide for sign in _WIDE_SPACE):
-        return key_of(normal(text))
+    if not text.isascii():
+        wide = raw.translate(None, _ASCII)
+        if len(wide) > _MUCH_WIDE or _WIDE_SPACE.search(wide):
+            return key_of(normal(text))
     return _digest(_SPACES.sub(b" ", raw.translate(_TO_SPACE)).strip(b" "))
 
 

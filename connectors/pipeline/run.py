@@ -104,6 +104,7 @@ class IngestRun:
     outbox_bytes: int = OUTBOX_BYTES
     prompts_made: list[str] = field(default_factory=list)
     reviewed: int = 0
+    _subject: enriching.Subject | None = None
     _collecting: asyncio.Task[None] | None = None
     _due: asyncio.Event = field(default_factory=asyncio.Event)
     _due_pages: int = 0
@@ -259,15 +260,21 @@ class IngestRun:
     async def prompts(self) -> list[str]:
         """Ask for prompts about what the run brought; keeps and returns them."""
         self.progress.stage = "enriching"
-        self.prompts_made = await enriching.ask_for_prompts(self.ledger, self.persona, self.run, only="brought")
+        self.prompts_made = await enriching.ask_for_prompts(self._brought(), self.persona)
         return self.prompts_made
 
     async def review(self) -> int:
         """Submit findings for review; returns how many."""
         self.progress.stage = "enriching"
-        found = await enriching.submit_findings(self.ledger, self.persona, self.run, only="brought")
+        found = await enriching.submit_findings(self._brought(), self.persona)
         self.reviewed = len(found)
+        self._subject = None
         return self.reviewed
+
+    def _brought(self) -> enriching.Subject:
+        if self._subject is None:
+            self._subject = enriching.Subject(self.ledger, self.run, only="brought")
+        return self._subject
 
     def stop(self) -> None:
         """Stop at the next safe point: what was fetched and sent stays so, the next run goes on from here."""
