@@ -40,7 +40,8 @@ log = logging.getLogger(__name__)
 STARTUP_S = 120
 RECORD_S = 5
 LAST_WORDS_S = 5
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.05
+_ASK_EVERY_S = 0.25
 _SERVING = "prefect server"
 _WHOLE = "whole"
 
@@ -53,10 +54,12 @@ def main() -> None:
     port, whole = int(words[0]) if words and words[0].isdecimal() else None, _WHOLE in words
     imported = threading.Event()
     threading.Thread(target=_leave_with_the_command, args=(imported,), daemon=True).start()
-    gc.disable()  # two thousand modules hold hardly a cycle, and looking for some takes a tenth of their import
+    gc.disable()  # a thousand modules hold hardly a cycle, and looking for some takes a tenth of their import
     try:
         server = _serve(port, whole=whole) if port else None
         follower = _follower(lambda **said: _say(answers, said), serving=port is not None, whole=whole)
+        if server is not None:
+            _wait_until_it_answers(server, follower)
     except Exception:
         if whole:
             raise
@@ -69,11 +72,9 @@ def main() -> None:
     imported.set()
     heard: Messages = queue.SimpleQueue()
     threading.Thread(target=_hear, args=(heard,), daemon=True).start()
-    if server is None or _answers(server):
-        follower.follow_all(heard)
-        if server is not None:
-            _wait_for(follower.is_written_down, RECORD_S)
+    follower.follow_all(heard)
     if server is not None:
+        _wait_for(follower.is_written_down, RECORD_S, every_s=_ASK_EVERY_S)
         server.should_exit = True
         _wait_for(lambda: not _is_served(), LAST_WORDS_S)
     os._exit(0)  # Prefect's own ending would import more and wait; all is written
@@ -145,18 +146,22 @@ def _is_served() -> bool:
     return any(thread.name == _SERVING for thread in threading.enumerate())
 
 
-def _wait_for(condition: Callable[[], bool], most_s: float) -> None:
+def _wait_for(condition: Callable[[], bool], most_s: float, *, every_s: float = _LOOK_EVERY_S) -> None:
     until = time.monotonic() + most_s
     while not condition() and time.monotonic() < until:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(every_s)
 
 
-def _answers(server: Server) -> bool:
-    """Wait until the server answers, and keep its tables for the next new state folder."""
+def _wait_until_it_answers(server: Server, follower: Follower | Teller) -> None:
+    """Wait for the server, and keep its tables for the next new state folder.
+
+    Raises:
+        RuntimeError: it does not answer.
+    """
     _wait_for(lambda: server.started or not _is_served(), STARTUP_S)
-    if server.started:
-        local_server.keep_empty(Path(os.environ["PREFECT_HOME"]))
-    return server.started
+    if not server.started or not follower.is_heard():
+        raise RuntimeError("Prefect's server did not come up")
+    local_server.keep_empty(Path(os.environ["PREFECT_HOME"]))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What Prefect imports and the process beside a command never uses: stand-ins that are there before Prefect is.
 
 A third of Prefect's start-up is for what a follower has no part in: blocks that send notices, parsers of docstrings and
-of job templates, checks of a library's argument types, the command line of the HTTP client. Whoever asks a stand-in for
-more than its names gets an error that says so. Where Prefect cannot be imported beside them, it is imported without.
+of job templates, the command line of the HTTP client. A server that `teller` tells of runs needs no engine, no client
+and nothing that happens by itself later either. Whoever asks a stand-in for more than its names gets an error that says
+so. Where Prefect cannot be imported beside them, it is imported without.
 """
 
 from __future__ import annotations
@@ -24,19 +25,31 @@ _UNUSED = (
     "fsspec.implementations",
     "fsspec.implementations.local",
     "graphviz",
-    "pathspec",
-    "prefect.blocks.notifications",
-    "pydantic.v1",
-)
-_UNUSED_BY_A_CLIENT = (
     "jsonschema",
     "jsonschema.exceptions",
+    "pathspec",
     "prefect.blocks.abstract",
+    "prefect.blocks.notifications",
     "prefect.blocks.system",
     "prefect.blocks.webhook",
+    "pydantic.v1",
     "referencing",
     "referencing.exceptions",
 )
+_UNUSED_BY_A_SERVER = (
+    "asyncpg",
+    "asyncpg.exceptions",
+    "httpcore",
+    "jinja2.exceptions",
+    "prefect.blocks",
+    "prefect.blocks.core",
+    "prefect.server.utilities.user_templates",
+    "prefect.utilities.schema_tools",
+    "prefect.utilities.schema_tools.hydration",
+    "prefect.utilities.schema_tools.validation",
+)
+_IDLE = ("docket", "docket.dependencies", "docket.execution", "jinja2", "prometheus_client")
+"""What is made of them is for later, for who measures, or for what nobody asks a temporary server."""
 
 
 def prepare(*, serving: bool) -> None:
@@ -50,14 +63,18 @@ def prepare(*, serving: bool) -> None:
     _module("coolname", generate=lambda *_: ["run"])  # until the run gets the name that its flow gives it
     _module("prefect._internal.analytics", initialize_analytics=_nothing, try_mark_milestone=_nothing)
     _module("slugify", slugify=lambda text: "-".join(re.findall("[a-z0-9]+", text.lower())))  # of types of blocks
-    for name in _UNUSED if serving else (*_UNUSED, *_UNUSED_BY_A_CLIENT):
+    if serving:
+        for name in _IDLE:
+            _put(_Idle(name))
+    for name in (*_UNUSED, *_UNUSED_BY_A_SERVER) if serving else _UNUSED:
         _put(_Unused(name))
     if serving:
-        _beartype()
+        _module("prefect.logging.configuration", setup_logging=_nothing)  # warnings go to stderr without it
         _openapi()
+        _context()
     else:
         _client()
-    _settings()
+        _settings()
 
 
 def serve_one_run(server: Any) -> None:
@@ -77,7 +94,7 @@ def serve_one_run(server: Any) -> None:
         connection.execute("PRAGMA cache_size = -1000")
 
     AioSqliteConfiguration.setup_sqlite = setup  # type: ignore[method-assign, assignment]
-    server.background_worker = _nobody  # four times a second it looked for work, 2 % of a core
+    server.Docket = server.background_worker = _nobody
 
 
 @asynccontextmanager
@@ -104,6 +121,29 @@ class _Unused(ModuleType):
         return made
 
 
+class _Anything(type):
+    """A class of which everything may be asked: what is made of it does nothing."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _nothing
+
+
+class _Idle(_Unused):
+    """A module of whose names something is made, which nobody then uses."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def take(self: object, *_: object, **__: object) -> None: ...
+
+        made = _Anything(name, (), {"__module__": self.__name__, "__init__": take})
+        setattr(self, name, made)
+        return made
+
+
 def _put(module: ModuleType) -> None:
     sys.modules[module.__name__] = module
     parent, _, name = module.__name__.rpartition(".")
@@ -117,7 +157,7 @@ def _module(name: str, **names: Any) -> None:
     sys.modules[name] = module
 
 
-def _nothing(*_: object) -> None: ...
+def _nothing(*_: object, **__: object) -> None: ...
 
 
 def _griffe() -> None:
@@ -136,21 +176,6 @@ def _griffe() -> None:
     )
 
 
-def _beartype() -> None:
-    """A library of its library wraps each of its functions in checks of their arguments' types."""
-
-    def unchecked(function: Any = None, **_: object) -> Any:
-        return function or (lambda one: one)
-
-    _module(
-        "beartype",
-        beartype=unchecked,
-        BeartypeConf=lambda **_: None,
-        BeartypeStrategy=SimpleNamespace(O0=0, O1=1),
-    )
-    _module("beartype.claw", beartype_this_package=lambda **_: None)
-
-
 def _openapi() -> None:
     """Nobody asks the server for a description of itself."""
     import pydantic
@@ -158,6 +183,27 @@ def _openapi() -> None:
     pydantic.BaseModel.model_config["defer_build"] = True
     importlib.import_module("fastapi.openapi.models")
     del pydantic.BaseModel.model_config["defer_build"]
+
+
+def _context() -> None:
+    """A server runs in no flow, and its settings are its environment's."""
+
+    class Context:
+        settings: Any = None
+        now: Context | None = None
+
+        @classmethod
+        def get(cls) -> Context | None:
+            return cls.now
+
+    class InNone(Context): ...
+
+    names = dict.fromkeys(("FlowRunContext", "TaskRunContext", "RunContext"), InNone)
+    _module("prefect.context", SettingsContext=Context, get_settings_context=Context.get, **names)
+    from prefect.settings import Settings
+
+    Context.now, InNone.now = Context(), None
+    Context.now.settings = Settings()
 
 
 def _client() -> None:

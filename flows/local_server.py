@@ -120,8 +120,7 @@ _LEAN = {
     "PREFECT_API_EVENTS_STREAM_OUT_ENABLED": "false",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    # A library of its library wraps each of its functions in checks of their arguments' types.
-    "PY_KEY_VALUE_DISABLE_BEARTYPE": "true",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
 }
 
 # What its one client need not ask it: it is the same Prefect, and nobody else speaks to it.

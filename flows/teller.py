@@ -82,6 +82,12 @@ class Teller:
                 self._told(self._hear, message)
         self._let_go()
 
+    def is_heard(self) -> bool:
+        """Say whether the server answers what goes down to its database."""
+        with suppress(PrefectError):
+            return self._api.ask("POST", "flow_runs/count", {}) is not None
+        return False
+
     def is_written_down(self) -> bool:
         """Say whether the server knows how every step ended: it hears of them by events, a moment later."""
         try:
