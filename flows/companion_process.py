@@ -66,8 +66,7 @@ def main() -> None:
         log.exception("Prefect could not be imported in part; now with all it brings")
         os.dup2(answers.fileno(), 1)
         os.execv(sys.executable, [sys.executable, "-m", "flows.companion_process", *words, _WHOLE])  # noqa: S606
-    gc.freeze()
-    memory.collect_hardly()
+    memory.collect_rarely()
     gc.enable()
     imported.set()
     heard: Messages = queue.SimpleQueue()
