@@ -64,6 +64,10 @@ class Connection:
         """Insert a row and return the number it got."""
         return int(self.value(_insertion(table, tuple(values), " RETURNING id"), **values))
 
+    def insert_unless_known(self, table: str, values: Mapping[str, Any]) -> int:
+        """Insert a row and return the number it got; 0 when one with its keys is there already."""
+        return int(self.value(_insertion(table, tuple(values), f"{_BUT_KNOWN} RETURNING id"), **values) or 0)
+
     def insert_many(self, table: str, rows: Sequence[Mapping[str, Any]], *, but_known: bool = False) -> int:
         """Insert rows that have the same columns; ``but_known``: leave out those whose keys are there already."""
         return self.many(_insertion(table, tuple(rows[0]), _BUT_KNOWN if but_known else ""), rows) if rows else 0
@@ -157,6 +161,11 @@ class Sqlite(Connection):
     def insert(self, table: str, values: Mapping[str, Any]) -> int:
         """Insert a row; SQLite knows its number anyway, and RETURNING costs as much as the insert."""
         return int(self._execute(_insertion(table, tuple(values), ""), values).lastrowid)
+
+    def insert_unless_known(self, table: str, values: Mapping[str, Any]) -> int:
+        """Insert a row and return the number it got; 0 when one with its keys is there already."""
+        inserted = self._execute(_insertion(table, tuple(values), _BUT_KNOWN), values)
+        return int(inserted.lastrowid) if inserted.rowcount else 0
 
     def run(self, sql: str, /, **given: Any) -> int:
         """Carry out a statement; how many rows of the table it met."""

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connectors.ledger import visits
-from connectors.ledger.database import one_of
+from connectors.ledger.keeping import NO_HOLD, change_page, follow_move, hold_page, keep_page, page_at
 from connectors.ledger.pack import (
-    NO_TEXT,
-    dump,
-    pack,
-    pack_blocks,
     pack_links,
-    pack_page,
     plain,
-    text_key,
     unpack_links,
     unpack_page,
     uri_hash,
 )
-from connectors.ledger.transitions import before
 from connectors.ledger.values import Held
 from connectors.models import sha256_hex
 
@@ -29,29 +21,14 @@ if TYPE_CHECKING:
 
     from connectors.ledger.database import Connection
     from connectors.ledger.values import Run, Verdict
-    from connectors.models import Draft, Extracted, Page, Resource
+    from connectors.models import Draft, Extracted, Resource
 
 _BY_URI = "hash = :h AND source_id = :s"
 _RESOURCE = f"SELECT * FROM resources WHERE {_BY_URI}"
 _SEEN = f"UPDATE resources SET seen_run = :run WHERE {_BY_URI}"
-_PAGE = """
-SELECT pages.*, versions.state AS version_state
-FROM pages LEFT JOIN versions ON versions.id = pages.version_id
-WHERE pages.hash = :h AND pages.source_id = :s
-"""
-_OWNER = """
-SELECT id, uri FROM pages
-WHERE text_hash = :text AND source_id = :s AND state = 'live' AND hash <> :h
-ORDER BY id LIMIT 1
-"""
-SUPERSEDE = f"""
-UPDATE versions SET state = 'superseded', content = :nothing, batch_id = NULL, closed_run = :run
-WHERE page_id = :page AND state IN {one_of(before("supersede"))}
-"""
 _HELD = """
 SELECT page_id, page, canonical FROM holds WHERE run_id = :run AND page_id > :after ORDER BY page_id LIMIT :most
 """
-_NO_HOLD = "DELETE FROM holds WHERE page_id = :page"
 _FREED = """
 UPDATE versions SET state = 'pending', batch_id = NULL, reason = ''
 WHERE source_id = :source AND state = 'quarantined'
@@ -144,13 +121,15 @@ def record(
     """Record a cleaned resource with its pages; what is new or changed is frozen as pending."""
     resource_id = _keep_resource(connection, run, resource, extracted, config=config)
     for draft in drafts:
-        _follow_move(connection, run, resource, draft, alone=len(drafts) == 1)
+        follow_move(connection, run, resource, draft, alone=len(drafts) == 1)
     if hold:
         _end(connection, run, resource, outcome="fetched", now=now)
         held_pages = [draft.page for draft in drafts] or list(extracted.pages)
         canonical = canonical or extracted.canonical
-        return [_hold(connection, run, page, resource_id, canonical=canonical, config=config) for page in held_pages]
-    kept = [_keep_page(connection, run, draft, resource_id=resource_id, now=now) for draft in drafts]
+        return [
+            hold_page(connection, run, page, resource_id, canonical=canonical, config=config) for page in held_pages
+        ]
+    kept = [keep_page(connection, run, draft, resource_id=resource_id, now=now) for draft in drafts]
     if kept and all(item.verdict == "duplicate" for item in kept):
         detail = f"Its text is that of {kept[0].owner}, which is delivered."
         _end(connection, run, resource, outcome="skipped", rule="duplicate", detail=detail, now=now)
@@ -167,11 +146,11 @@ def held(connection: Connection, run: Run, *, after: int, most: int) -> list[tup
 
 def release_page(connection: Connection, run: Run, draft: Draft, *, now: int) -> Verdict:
     """Record a page that was held, as it is to be sent."""
-    row = _page(connection, run, draft.page.uri)
+    row = page_at(connection, run, draft.page.uri)
     resource_id = row.resource_id if row is not None else 0
-    kept = _keep_page(connection, run, draft, resource_id=resource_id, now=now)
+    kept = keep_page(connection, run, draft, resource_id=resource_id, now=now)
     if row is not None:
-        connection.run(_NO_HOLD, page=row.id)
+        connection.run(NO_HOLD, page=row.id)
     if kept.verdict == "duplicate":
         detail = f"Its text is that of {kept.owner}, which is delivered."
         visits.overrule(connection, run.id, _uri_of(connection, resource_id), rule="duplicate", detail=detail)
@@ -180,14 +159,14 @@ def release_page(connection: Connection, run: Run, draft: Draft, *, now: int) ->
 
 def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) -> None:
     """Give a held page up, for a reason."""
-    row = _page(connection, run, uri)
+    row = page_at(connection, run, uri)
     if row is None:
         return
-    connection.run(_NO_HOLD, page=row.id)
+    connection.run(NO_HOLD, page=row.id)
     if row.state == "held":
         connection.run("DELETE FROM pages WHERE id = :page", page=row.id)
     else:  # delivered earlier: to this run it was not there, and the rule says whether that is evidence
-        _change_page(connection, row.id, {"seen_run": 0})
+        change_page(connection, row.id, {"seen_run": 0})
     visits.overrule(connection, run.id, _uri_of(connection, row.resource_id), rule=rule, detail=detail)
 
 
@@ -204,139 +183,7 @@ def forget_holds(connection: Connection, source: int, *, but: int) -> None:
     connection.run(f"DELETE FROM holds WHERE {_STALE}", source=source, run=but)
 
 
-# -- how one page is kept ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    verdict: Verdict
-    owner: str = ""
-
-
-def _keep_page(connection: Connection, run: Run, draft: Draft, *, resource_id: int, now: int) -> _Kept:
-    row = _page(connection, run, draft.page.uri)
-    text = text_key(draft.text_hash)
-    canonical = source_line(draft.content)
-    delivered = row is not None and row.state == "live" and row.version_state not in {None, "deleted"}
-    same_text = row is not None and bytes(row.text_hash or b"") == text
-    seen = _as_seen(run, draft.page, resource_id=resource_id)
-    if delivered and same_text and row.canonical == canonical:
-        _change_page(connection, row.id, seen | _said(run, row, "unchanged"))
-        return _Kept("unchanged")
-    owner: Any = None
-    if not (delivered and same_text):  # if only its address changed, it stays a page of its own
-        owner = connection.first(_OWNER, text=text, s=run.source_id, h=uri_hash(draft.page.uri))
-    if owner is not None and same_text and row.state == "duplicate":
-        _change_page(connection, row.id, seen | _said(run, row, "duplicate"))
-        return _Kept("duplicate", owner.uri)
-    verdict: Verdict = "duplicate" if owner is not None else "changed" if delivered else "new"
-    values = seen | _said(run, row, verdict) | {"text_hash": text, "canonical": canonical}
-    values |= {"title": plain(draft.page.title), "state": "duplicate" if owner else "live"}
-    values["duplicate_of"] = owner.id if owner else None
-    page_id = row.id if row is not None else _new_page(connection, run, draft.page, values)
-    if row is not None:
-        connection.run(SUPERSEDE, page=page_id, run=run.id, nothing=NO_TEXT)
-    state = "duplicate" if owner else "pending"
-    version = {"version_id": _freeze(connection, run, draft, page_id=page_id, state=state, now=now)}
-    _change_page(connection, page_id, version | ({} if row is None else values))
-    return _Kept(verdict, owner.uri if owner else "")
-
-
-def source_line(content: str) -> str:
-    """Return the address that a deliverable text's first line names; empty when it names none."""
-    first = content.partition("\n")[0]
-    return plain(first.removeprefix("Source:").strip()) if first.startswith("Source:") else ""
-
-
-def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, state: str, now: int) -> int:
-    """Store a version as it is to be sent."""
-    content = plain(draft.content).encode()
-    values = {
-        "source_id": run.source_id,
-        "page_id": page_id,
-        "run_id": run.id,
-        "state": state,
-        "uri": plain(draft.page.uri),
-        "title": plain(draft.page.title),
-        "content": pack(content),
-        "metadata": dump(dict(draft.page.metadata)),
-        "size": len(content),
-        "text_hash": text_key(draft.text_hash),
-        "fingerprint": draft.fingerprint,
-        "reason": "",
-        "created_at": now,
-    }
-    return connection.insert("versions", values)
-
-
-def _new_page(connection: Connection, run: Run, page: Page, values: dict[str, Any]) -> int:
-    fresh = {
-        "source_id": run.source_id,
-        "hash": uri_hash(page.uri),
-        "uri": plain(page.uri),
-        "canonical": "",
-        "title": plain(page.title),
-        "verdict": "",
-        "verdict_run": 0,
-        "weighed_run": 0,
-        "moved_from": "",
-    }
-    return connection.insert("pages", fresh | values)
-
-
-def _change_page(connection: Connection, page: int, values: dict[str, Any]) -> None:
-    connection.change("pages", values, "id = :key", key=page)
-
-
-def _as_seen(run: Run, page: Page, *, resource_id: int) -> dict[str, Any]:
-    """Return what every sight of a page sets."""
-    return {
-        "resource_id": resource_id,
-        "seen_run": run.id,
-        "flags": dump(page.flags),
-        "blocks": pack_blocks(page.blocks),
-        "gone_runs": 0,
-        "absent_runs": 0,
-    }
-
-
-def _said(run: Run, row: Any, verdict: str) -> dict[str, Any]:
-    """Return what this run says of a page; said twice (after a restart) the first word stays unless it was less."""
-    again = row is not None and row.verdict_run == run.id
-    if again and (verdict == "unchanged" or (row.verdict == "new" and verdict == "changed")):
-        return {}
-    return {"verdict": verdict, "verdict_run": run.id}
-
-
-def _follow_move(connection: Connection, run: Run, resource: Resource, draft: Draft, *, alone: bool) -> None:
-    """Let a page that moved keep its history: its old address redirected to the new one, which is no page yet."""
-    if not alone or not resource.redirects or _page(connection, run, draft.page.uri) is not None:
-        return
-    for old in reversed(resource.redirects):
-        row = _page(connection, run, old)
-        if row is not None and row.state == "live":
-            moved = {"hash": uri_hash(draft.page.uri), "uri": plain(draft.page.uri), "moved_from": row.uri}
-            _change_page(connection, row.id, moved)
-            return
-
-
-def _hold(connection: Connection, run: Run, page: Page, resource_id: int, *, canonical: str, config: str) -> Verdict:
-    row = _page(connection, run, page.uri)
-    if row is None:
-        page_id = _new_page(connection, run, page, _as_seen(run, page, resource_id=resource_id) | {"state": "held"})
-    else:
-        page_id = row.id
-        seen = _as_seen(run, page, resource_id=resource_id)
-        del seen["gone_runs"], seen["absent_runs"]  # whether it is a page at all is decided later
-        _change_page(connection, page_id, seen)
-    connection.run(_NO_HOLD, page=page_id)
-    values = {"page_id": page_id, "run_id": run.id, "canonical": plain(canonical), "config": config}
-    connection.insert_many("holds", [values | {"page": pack_page(page)}])
-    return "held"
-
-
 def _keep_resource(connection: Connection, run: Run, resource: Resource, extracted: Extracted, *, config: str) -> int:
-    row = _resource(connection, run, resource.uri)
     values: dict[str, Any] = {
         "etag": plain(resource.etag),
         "last_modified": plain(resource.last_modified),
@@ -346,11 +193,15 @@ def _keep_resource(connection: Connection, run: Run, resource: Resource, extract
         "seen_run": run.id,
         "recorded_run": run.id,
     }
-    if row is not None:
-        connection.change("resources", values, "id = :key", key=row.id)
-        return int(row.id)
-    values |= {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
-    return connection.insert("resources", values)
+    row = None if run.first else _resource(connection, run, resource.uri)
+    if row is None:
+        key = {"source_id": run.source_id, "hash": uri_hash(resource.uri), "uri": plain(resource.uri)}
+        number = connection.insert_unless_known("resources", values | key)
+        if number:
+            return number
+        row = _resource(connection, run, resource.uri)
+    connection.change("resources", values, "id = :key", key=row.id)
+    return int(row.id)
 
 
 def _end(
@@ -383,10 +234,6 @@ def _resource(connection: Connection, run: Run, uri: str) -> Any:
 
 def _uri_of(connection: Connection, resource_id: int) -> str:
     return connection.value("SELECT uri FROM resources WHERE id = :id", id=resource_id) or ""
-
-
-def _page(connection: Connection, run: Run, uri: str) -> Any:
-    return connection.first(_PAGE, h=uri_hash(uri), s=run.source_id)
 
 
 def _digest(body: bytes) -> bytes:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.ledger.database import one_of
 from connectors.ledger.evidence import RUNS, TOLD_ANYWAY, Evidence, sighting, weigh
+from connectors.ledger.keeping import SUPERSEDE
 from connectors.ledger.outbox import tell
 from connectors.ledger.pack import NO_TEXT
-from connectors.ledger.pages import SUPERSEDE
 
 if TYPE_CHECKING:
     from collections.abc import Collection

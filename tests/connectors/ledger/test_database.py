@@ -55,7 +55,11 @@ def test_of_many_rows_those_that_are_known_are_left_out_and_not_counted(connecti
         assert connection.insert_many("sources", rows, but_known=True) == 2
         assert connection.insert_many("sources", [], but_known=True) == 0
         assert connection.column("SELECT name FROM sources ORDER BY id") == ["docs", "news", "help"]
-        connection.many("DELETE FROM sources WHERE name = :name", [{"name": "docs"}, {"name": "news"}])
+        assert connection.insert_unless_known("sources", SOURCE) == 0
+        assert connection.insert_unless_known("sources", SOURCE | {"name": "more"}) > 0
+        connection.many(
+            "DELETE FROM sources WHERE name = :name", [{"name": "docs"}, {"name": "news"}, {"name": "more"}]
+        )
         assert connection.column("SELECT name FROM sources") == ["help"]
 
 
