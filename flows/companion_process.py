@@ -50,6 +50,7 @@ def main() -> None:
     """Serve and follow until there is nobody to follow."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints is no answer
+    memory.share_arenas()
     words = sys.argv[1:]
     port, whole = int(words[0]) if words and words[0].isdecimal() else None, _WHOLE in words
     imported = threading.Event()
