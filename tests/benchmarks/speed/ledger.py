@@ -72,9 +72,7 @@ async def clock_of(ledger) -> Callable[[], float]:
     """Return what tells the CPU seconds of this process, and of the server's behind a ledger on PostgreSQL."""
     if not ledger.url.startswith("postgresql"):
         return time.process_time
-    backend = await ledger._writer.call(
-        lambda connection: connection.value("SELECT pg_backend_pid()")
-    )
+    backend = await ledger._writer.call(lambda connection: connection.value("SELECT pg_backend_pid()"))
     stat = Path(f"/proc/{backend}/stat")
 
     def clock() -> float:

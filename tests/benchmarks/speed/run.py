@@ -2,13 +2,18 @@
 
     uv run python tests/benchmarks/speed/run.py SITE_FOLDER [--start index.html] [--pages N]
         [--peers scrapy,crawlee,crawl4ai] [--again] [--server temporary,running] [--gold docbook|sphinx]
+        [--api embedded,elsewhere] [--threads] [--options='--scope host']
 
 SITE_FOLDER is served by nginx on loopback. Peers are installed into environments of their own (``--envs``), never
 into ours. Each figure is of all processes of the contestant: CPU seconds a page, wall seconds, peak memory (sum of
 proportional set sizes), pages kept. Absolute figures hold for the machine; ratios are what to compare.
 
 Ours runs with the temporary Prefect server of a first import, or beside one that runs already (``running``), whose
-CPU is told apart. ``--gold`` compares what was kept with the gold of tests/benchmarks/cleaning/docs.py: F1 of the text.
+CPU is told apart. The knowledge base is the embedded one, in the same process; with ``--api elsewhere`` it is a
+`persona-ingest serve` of its own, as the vendor's is: a row says then what crawl, cleaning and delivery cost, and what
+storing, reading back and prompts cost over there is told apart. ``--threads`` tells the CPU of the command's threads,
+the ledger's among them. ``--gold`` compares what was kept with the gold of tests/benchmarks/cleaning/docs.py: F1 of
+the text.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import contextlib
 import json
 import os
 import resource
+import shlex
 import shutil
 import signal
 import socket
@@ -26,12 +32,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from family import Measured, measured
+from family import Measured, cpu_of, measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +50,9 @@ PEERS = {
     "crawlee": ("crawlee_trafilatura.py", ["crawlee[parsel]", "trafilatura", "lxml_html_clean"]),
     "crawl4ai": ("crawl4ai_http.py", ["crawl4ai"]),
 }
+
+
+LABELS = {"temporary": "ours", "running": "ours, server running", "embedded": "", "elsewhere": ", API elsewhere"}
 
 
 def free_port() -> int:
@@ -103,25 +114,58 @@ def prefect_server(scratch: Path) -> Iterator[dict[str, str]]:
         process.wait(timeout=60)
 
 
-def ours(
-    start: str, pages: int, scratch: Path, *, label: str, again: bool, settings: dict[str, str]
-) -> list[tuple[str, Measured, int]]:
+@contextlib.contextmanager
+def api_elsewhere(state: Path) -> Iterator[tuple[dict[str, str], int]]:
+    """Serve a knowledge base on loopback; yield the settings that lead to it, and the process that serves."""
+    settings = {"PERSONA_CLIENT_SECRET": "of-this-benchmark"}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PERSONA_")} | settings
+    command = [program(), "serve", "--port", "0", "--state", str(state)]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            address = next(line.split()[-1] for line in process.stderr if "/persona/" in line)
+            yield settings | {"PERSONA_BASE_URL": address}, process.pid
+        finally:
+            process.terminate()
+
+
+def program() -> str:
+    return shutil.which("persona-ingest") or str(Path(sys.executable).with_name("persona-ingest"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ours:
+    """How ours is run."""
+
+    start: str
+    pages: int
+    options: tuple[str, ...] = ()
+    again: bool = False
+    threads: bool = False
+    elsewhere: bool = False
+
+
+def ours(how: Ours, scratch: Path, *, label: str, settings: dict[str, str]) -> list[tuple[str, Measured, int]]:
     """Import into a new state folder, and once more."""
     state = scratch / f"state-{len(list(scratch.glob('state-*')))}"
     kept_env = {k: v for k, v in os.environ.items() if not k.startswith(("PERSONA_", "PREFECT_"))}
     env = kept_env | settings | {"PERSONA_INGEST_STATE": str(state)}
-    program = shutil.which("persona-ingest") or str(Path(sys.executable).with_name("persona-ingest"))
-    command = [program, "import", start, "--json", "--concurrency", "32", "--delay", "0", "--max-pages", str(pages)]
+    if how.threads:
+        env["PYTHONPATH"] = str(HERE / "named")
+    command = [program(), "import", how.start, "--json", "--concurrency", "32", "--delay", "0"]
+    command += ["--max-pages", str(how.pages), *how.options]
+    store = scratch / f"api-{state.name}" if how.elsewhere else state
     rows = []
-    for name in [label, f"{label}, unchanged"][: 2 if again else 1]:
-        began = time.time()
-        row = measured(command, env)
-        row.first_page_s = first_page(scratch, urlsplit(start).path[1:], began)
-        summary = json.loads(row.out)["sources"][0]
-        if summary["state"] != "completed":
-            sys.stderr.write(f"{summary}\n")
-        rows.append((name, row, summary["urls"]["fetched" if name == label else "not_modified"]))
-    with contextlib.closing(sqlite3.connect(state / "knowledge-base.sqlite3")) as base:
+    with api_elsewhere(store) if how.elsewhere else contextlib.nullcontext(({}, 0)) as (address, api):
+        for name in [label, f"{label}, unchanged"][: 2 if how.again else 1]:
+            began, spent = time.time(), cpu_of(api)
+            row = measured(command, env | address)
+            row.elsewhere = cpu_of(api) - spent if api else None
+            row.first_page_s = first_page(scratch, urlsplit(how.start).path[1:], began)
+            summary = json.loads(row.out)["sources"][0]
+            if summary["state"] != "completed":
+                sys.stderr.write(f"{summary}\n")
+            rows.append((name, row, summary["urls"]["fetched" if name == label else "not_modified"]))
+    with contextlib.closing(sqlite3.connect(store / "knowledge-base.sqlite3")) as base:
         found = base.execute("SELECT source, content FROM items JOIN pages ON pages.id = page_id")
         lines = [json.dumps({"url": source, "content": content}) for source, content in found]
     (scratch / f"{label}.jsonl").write_text("\n".join(lines))
@@ -155,6 +199,9 @@ def main() -> None:
     parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "persona-ingest-peers")
     parser.add_argument("--again", action="store_true", help="also measure a second, unchanged run of ours")
     parser.add_argument("--server", default="temporary", help="temporary, running, or both with a comma")
+    parser.add_argument("--api", default="embedded", help="embedded, elsewhere, or both with a comma")
+    parser.add_argument("--threads", action="store_true", help="also tell the CPU of the command's threads")
+    parser.add_argument("--options", type=shlex.split, default=[], help="more options of our import, in one word")
     parser.add_argument("--gold", default="", help="the site's generator, as docs.py calls it")
     args = parser.parse_args()
     peers = [peer for peer in args.peers.split(",") if peer]
@@ -173,15 +220,23 @@ def main() -> None:
                     row = measured([*program, base + args.start, str(args.pages), str(out)])
                     row.first_page_s = first_page(scratch, args.start, began)
                     results.append((peer, row, len(out.read_text().splitlines())))
-                for mode in args.server.split(","):
+                for mode, api in product(args.server.split(","), args.api.split(",")):
+                    how = Ours(
+                        start=base + args.start,
+                        pages=args.pages,
+                        options=tuple(args.options),
+                        again=args.again,
+                        threads=args.threads,
+                        elsewhere=api == "elsewhere",
+                    )
                     with prefect_server(scratch) if mode == "running" else contextlib.nullcontext({}) as settings:
                         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-                        label = "ours" if mode == "temporary" else "ours, server running"
-                        results += ours(
-                            base + args.start, args.pages, scratch, label=label, again=args.again, settings=settings
-                        )
+                        label = LABELS[mode] + LABELS[api]
+                        rows = ours(how, scratch, label=label, settings=settings)
+                        beside = spent_since(before) - sum(row.cpu for _, row, _ in rows)  # the API's, which has ended
                     if mode == "running":
-                        told_apart(before, [row for name, row, _ in results if name.startswith(label)])
+                        told_apart(before, [row for _, row, _ in rows], beside)
+                    results += rows
                 if args.gold:
                     for out in scratch.glob("*.jsonl"):
                         judged[out.stem] = f1_of(out, args.folder, args.gold)
@@ -190,11 +245,20 @@ def main() -> None:
     show(results, judged)
 
 
-def told_apart(before: resource.struct_rusage, rows: list[Measured]) -> None:
+def told_apart(before: resource.struct_rusage, rows: list[Measured], beside: float) -> None:
     """Print what the Prefect server that ran beforehand cost in all: it is counted in no row."""
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime - sum(row.cpu for row in rows)
+    spent = spent_since(before) - sum(row.cpu for row in rows) - beside
     print(f"the Prefect server that ran beforehand: {spent:.1f} s of CPU from its start to its end")
+
+
+def spent_since(before: resource.struct_rusage) -> float:
+    """Return the CPU seconds of processes that have ended since."""
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def told(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {spent:.1f} s" for name, spent in seconds.items())
 
 
 def show(results: list[tuple[str, Measured, int]], judged: dict[str, tuple[float, int]]) -> None:
@@ -211,7 +275,11 @@ def show(results: list[tuple[str, Measured, int]], judged: dict[str, tuple[float
             "" if row.code == 0 else f"exit {row.code}",
         )
         if label.startswith("ours"):
-            print(" " * 4 + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in row.roles.items()))
+            print(" " * 4 + told(row.roles))
+            if row.threads:
+                print(" " * 4 + "of the command: " + told(row.threads))
+            if row.elsewhere is not None:
+                print(" " * 4 + f"the API elsewhere, in no row: {row.elsewhere:.1f} s")
     for label, (score, pages) in judged.items():
         print(f"F1 of the text, {label}: {score:.3f} ({pages} pages)")
 
