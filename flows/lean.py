@@ -52,6 +52,16 @@ _IDLE = ("docket", "docket.dependencies", "docket.execution", "jinja2", "prometh
 """What is made of them is for later, for who measures, or for what nobody asks a temporary server."""
 
 
+_AUTOMATIONS = (
+    "prefect.server.events.actions",
+    "prefect.server.events.models.automations",
+    "prefect.server.events.models.composite_trigger_child_firing",
+    "prefect.server.events.schemas.automations",
+    "prefect.server.events.triggers",
+)
+"""Nobody makes some on a temporary server; to its tables what they consist of is JSON."""
+
+
 def prepare(*, serving: bool) -> None:
     """Put the stand-ins in place; Prefect must not be imported yet.
 
@@ -66,6 +76,8 @@ def prepare(*, serving: bool) -> None:
     if serving:
         for name in _IDLE:
             _put(_Idle(name))
+        for name in _AUTOMATIONS:
+            _put(_Json(name))
     for name in (*_UNUSED, *_UNUSED_BY_A_SERVER) if serving else _UNUSED:
         _put(_Unused(name))
     if serving:
@@ -74,7 +86,7 @@ def prepare(*, serving: bool) -> None:
         _context()
     else:
         _client()
-        _settings()
+    _settings()
 
 
 def serve_one_run(server: Any) -> None:
@@ -91,7 +103,7 @@ def serve_one_run(server: Any) -> None:
 
     def setup(self: AioSqliteConfiguration, connection: Any, record: Any) -> None:
         connected(self, connection, record)
-        connection.execute("PRAGMA cache_size = -1000")
+        connection.execute("PRAGMA cache_size = -200")
 
     AioSqliteConfiguration.setup_sqlite = setup  # type: ignore[method-assign, assignment]
     server.Docket = server.background_worker = _nobody
@@ -144,6 +156,15 @@ class _Idle(_Unused):
         return made
 
 
+class _Json(_Unused):
+    """A module of whose types the values are JSON objects."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return dict
+
+
 def _put(module: ModuleType) -> None:
     sys.modules[module.__name__] = module
     parent, _, name = module.__name__.rpartition(".")
@@ -183,6 +204,9 @@ def _openapi() -> None:
     pydantic.BaseModel.model_config["defer_build"] = True
     importlib.import_module("fastapi.openapi.models")
     del pydantic.BaseModel.model_config["defer_build"]
+    from fastapi import APIRouter
+
+    _module("prefect.server.api.automations", router=APIRouter())
 
 
 def _context() -> None:

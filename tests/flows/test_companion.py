@@ -100,9 +100,10 @@ def test_it_ends_while_it_still_imports(companion):
 
 
 @pytest.mark.slow
-def test_a_temporary_server_knows_how_every_step_ended_before_it_is_gone(tmp_path):
+def test_a_temporary_server_knows_how_every_step_ended_before_it_is_gone(tmp_path, monkeypatch):
     from flows.companion import Companion
 
+    monkeypatch.setenv("PREFECT_LOGGING_EXTRA_LOGGERS", "connectors,flows")
     one = Companion(tmp_path)
     one.start()
     one.hears.write("".join(json.dumps(message) + "\n" for message in messages()).encode())
@@ -110,9 +111,19 @@ def test_a_temporary_server_knows_how_every_step_ended_before_it_is_gone(tmp_pat
     assert json.loads(one.says.readline()) == {"following": True}
     assert json.loads(one.says.readline()) == {"done": ""}
     one.stop()
+    assert one.log_path.read_text() == "", "it was imported in part, and nothing went wrong"
     with closing(sqlite3.connect(tmp_path / "prefect" / "prefect.db")) as database:
         ended = dict(database.execute("select name, state_type from task_run"))
+        runs = database.execute("select name, state_type, tags from flow_run").fetchall()
+        artifacts = {key for (key,) in database.execute("select key from artifact")}
+        lines = [line for (line,) in database.execute("select message from log")]
+        events = {name for (name,) in database.execute("select event from events")}
     assert ended == dict.fromkeys(STEPS, "COMPLETED") | {STEPS[2]: "FAILED"}
+    assert runs == [("import example.org", "COMPLETED", '["example.org", "website"]')]
+    assert {key.rpartition("-")[0] for key in artifacts} == {"progress-example-org", "report-example-org"}
+    assert lines.count("odd") == 1
+    assert len([line for line in lines if line.startswith("Finished in state")]) == len(STEPS) + 1
+    assert {"persona-ingest.sync.finished", "prefect.task-run.Completed", "prefect.flow-run.Completed"} <= events
 
 
 @pytest.mark.slow
