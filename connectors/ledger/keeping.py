@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connectors.ledger.database import one_of
-from connectors.ledger.pack import NO_TEXT, dump, pack, pack_blocks, pack_page, plain, text_key, uri_hash
+from connectors.ledger.pack import NO_TEXT, dump, pack, pack_blocks, pack_page, plain, plain_bytes, text_key, uri_hash
 from connectors.ledger.transitions import before
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def source_line(content: str) -> str:
 
 def _freeze(connection: Connection, run: Run, draft: Draft, *, page_id: int, owner: Any, now: int) -> int:
     """Store a version as it is to be sent."""
-    content = plain(draft.content).encode()
+    content = plain_bytes(draft.content)
     values = {
         "source_id": run.source_id,
         "page_id": page_id,

@@ -111,14 +111,14 @@ def load(text: str) -> Any:
 
 def plain(text: str) -> str:
     """Return a text that every database stores: no NUL, no half of a surrogate pair."""
+    return text if text.isascii() and "\x00" not in text else plain_bytes(text).decode()
+
+
+def plain_bytes(text: str) -> bytes:
+    """Return what `plain` does, as UTF-8."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            return text.encode("utf-8", "replace").decode()
-    return text
+    return text.encode("utf-8", "replace")
 
 
 def pack_page(page: Page) -> bytes:

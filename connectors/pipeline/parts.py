@@ -54,7 +54,6 @@ async def assemble(
     from connectors.extractors import tidy
     from connectors.pipeline.collect import Collector
     from connectors.pipeline.deliver import Delivery
-    from connectors.pipeline.rehearse import Rehearsal
     from connectors.pipeline.run import IngestRun, name_of, origin_of
 
     memory.share_arenas()
@@ -96,7 +95,7 @@ async def assemble(
             render_always=source.render == "always",
             alternate=getattr(reader, "fetch_alternate", None),
         )
-        return (Rehearsal if source.dry_run else IngestRun)(
+        return (_rehearsal() if source.dry_run else IngestRun)(
             source=source,
             run=run,
             ledger=ledger,
@@ -110,6 +109,12 @@ async def assemble(
             closers=[stack.pop_all().aclose],
         )
     raise AssertionError
+
+
+def _rehearsal() -> type[IngestRun]:
+    from connectors.pipeline.rehearse import Rehearsal
+
+    return Rehearsal
 
 
 def public_options(source: SourceOptions) -> dict[str, object]:
