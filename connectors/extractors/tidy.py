@@ -43,7 +43,7 @@ def normal(text: str) -> str:
 
 def letters(text: str) -> int:
     """Return how many characters of a text are no white space."""
-    rest = text.encode("utf-8", "surrogatepass").translate(None, _INK)  # few bytes, and each character's stay together
+    rest = encoded(text).translate(None, _INK)  # few bytes, and each character's stay together
     wide = rest.translate(None, _SPACE_BYTES)
     spaces = len(rest) - len(wide)
     if wide:

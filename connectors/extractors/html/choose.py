@@ -155,7 +155,8 @@ _TARGET = re.compile(r"\]\([^)\s]*\)")
 
 
 def _chars(markdown: str) -> int:
-    return tidy.letters(_TARGET.sub("", markdown))
+    targets = sum(map(len, _TARGET.findall(markdown))) if "](" in markdown else 0
+    return tidy.letters(markdown) - targets  # no white space stands in them
 
 
 def choose(document: Document, rules: CleaningRules, about: About, *, visible: int) -> Choice | None:

@@ -142,7 +142,7 @@ def refusal(body: bytes) -> Problem | None:
         start = body[:4096]
         if len(start) - len(start.translate(None, _CONTROL)) > len(start) // 50:
             return Problem(rule="not-html", detail="The bytes are binary, although they were sent as HTML.")
-    if body.count(b"<") > _MANY_TAGS and _nesting(body) > _MAX_OPEN:
+    if len(body) > 3 * _MANY_TAGS and body.count(b"<") > _MANY_TAGS and _nesting(body) > _MAX_OPEN:
         return Problem(rule="too-deep", detail=f"Elements are nested deeper than {_MAX_OPEN} levels.")
     return None
 

@@ -184,16 +184,22 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
     return out
 
 
+_MANY_WORDS = 32  # letters, from which on to look at all is cheaper than to take apart and put together
+
+
 def _spaced(text: str) -> str:
     """Return a text with each stretch of white space as one space, around it too."""
-    flat = text.replace("\n", " ")
-    if "  " not in flat and flat.isprintable():  # of all white space only the space is printable
-        return flat
-    if text == BREAK:
+    if len(text) > _MANY_WORDS:
+        flat = text.replace("\n", " ")
+        if "  " not in flat and flat.isprintable():  # of all white space only the space is printable
+            return flat
+    elif text == BREAK:
         return " "
     folded = " ".join(text.split())
+    if len(folded) == len(text):
+        return folded
     if not folded:
-        return " " if text else ""
+        return " "
     before, after = " " if text[0].isspace() else "", " " if text[-1].isspace() else ""
     return f"{before}{folded}{after}"
 

@@ -72,9 +72,8 @@ def is_english(text: str, common_words: frozenset[str] = _ENGLISH) -> bool:
         common_words: which every English text has; those that code has too only where there is none.
     """
     words = text.split()
-    common = [word for word in words if word in common_words]
-    kinds = len(set(common))
-    if len(common) < _FEW or kinds < _FEW_KINDS or not _is_ascii(text):
+    common = list(filter(common_words.__contains__, words))
+    if len(common) < _FEW or len(set(common)) < _FEW_KINDS or not _is_ascii(text):
         return False
     foreign = 0 if _FOREIGN.isdisjoint(words) else sum(map(_FOREIGN.__contains__, words))
     return foreign < _MOST_FOREIGN * len(common)

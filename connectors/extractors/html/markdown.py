@@ -69,6 +69,7 @@ class Writer:
     Attributes:
         kinds: by `mem_id` what a node is beyond its tag (`kinds.KINDS`); `DROP` leaves it out.
         resolve: makes a link's target absolute; empty when it is no target.
+        headed: by `mem_id` what holds a heading in a summary; gathered by the first folded part.
         tab_names: the handles of tabs by their own id and by the panel's that they open; gathered by the first panel.
         tab_places: by `mem_id` of an element that holds tabs, each panel in it and its handle, where there are as many.
     """
@@ -76,6 +77,7 @@ class Writer:
     def __init__(self, *, kinds: dict[int, str], resolve: Callable[[str], str]) -> None:
         self.kinds = kinds
         self.resolve = resolve
+        self.headed: set[int] | None = None
         self.tab_names: dict[str, LexborNode] | None = None
         self.tab_places: dict[int, dict[int, LexborNode]] = {}
         self._style = 0

@@ -59,7 +59,8 @@ _LAST_UPDATED = (
     "time[itemprop=dateModified][datetime], time.updated[datetime], [itemprop=dateModified][content]"
 )
 _PUBLISHED_NODES = "time[itemprop=datePublished][datetime], time[pubdate][datetime], time.published[datetime], time.entry-date[datetime], [itemprop=datePublished][content]"
-_AUTHOR_NODES = "[itemprop=author] [itemprop=name], [rel=author], [itemprop=author], a[href*='/author/'], .byline .author, .author-name, .byline-name, p.byline a, .post-author, .article-author"
+_AUTHOR_LINK = "/author/"
+_AUTHOR_NODES = "[itemprop=author] [itemprop=name], [rel=author], [itemprop=author], .byline .author, .author-name, .byline-name, p.byline a, .post-author, .article-author"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +188,8 @@ def _author(document: Document, meta: Mapping[str, str], articles: list[structur
         value = meta.get(name, "")
         if value and not value.startswith(("http", "@")):
             return value
-    node = document.tree.first(_AUTHOR_NODES)
+    links = f", a[href*='{_AUTHOR_LINK}']" if document.tree.leads(_AUTHOR_LINK) else ""
+    node = document.tree.first(_AUTHOR_NODES + links)
     text = " ".join((node.text(separator=" ") or "").split()) if node is not None else ""
     text = re.sub(r"^(?:by|von|par|por)[:\s]\s*", "", text, flags=re.IGNORECASE)
     return text if 2 < len(text) < 80 else ""  # noqa: PLR2004 - longer is no name

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from connectors.extractors.html import code, formulas, notes, tabs
 from connectors.extractors.html.inline import destination, quoted
 from connectors.extractors.html.kinds import DROP
-from connectors.extractors.html.tree import number
+from connectors.extractors.html.tree import number, outermost_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,13 +179,28 @@ def details(writer: Writer, node: LexborNode, flow: Flow) -> None:
     for child in node.iter():
         if child.tag == "summary" and writer.kinds.get(child.mem_id) != DROP:
             flow.flush()
-            if child.css_first("h1,h2,h3,h4,h5,h6"):
+            if child.mem_id in _headed(writer, child):
                 flow.blocks.extend(writer.blocks(child))
             else:
                 flow.add(writer.bold(child))
             writer.hide(child)
             break
     flow.blocks.extend(writer.blocks(node))
+
+
+def _headed(writer: Writer, node: LexborNode) -> set[int]:
+    """Return by `mem_id` what of the page holds headings in a summary; one question for all of them."""
+    if writer.headed is None:
+        writer.headed = set()
+        for heading in outermost_of(node).css(_HEADINGS_OF_SUMMARIES):
+            above = heading.parent
+            while above is not None and above.tag and above.mem_id not in writer.headed:
+                writer.headed.add(above.mem_id)
+                above = above.parent
+    return writer.headed
+
+
+_HEADINGS_OF_SUMMARIES = ", ".join(f"summary h{level}" for level in range(1, 7))
 
 
 WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {

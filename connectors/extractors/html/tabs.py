@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from connectors.extractors.html.tree import outermost
+from connectors.extractors.html.tree import outermost, outermost_of
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -75,7 +75,7 @@ def _is_written(tab: LexborNode) -> bool:
 def _tab_of(writer: Writer, panel: LexborNode) -> LexborNode | None:
     if writer.tab_names is None:
         writer.tab_names = {}
-        for tab in _outermost_of(panel).css("[role=tab]"):
+        for tab in outermost_of(panel).css("[role=tab]"):
             for key in ("id", "aria-controls"):
                 if name := tab.attributes.get(key):
                     writer.tab_names.setdefault(f"{key} {name}", tab)
@@ -103,9 +103,3 @@ def _places(writer: Writer, node: LexborNode, wanted: str) -> dict[int, LexborNo
         pairs = zip(panels, handles, strict=True) if len(handles) == len(panels) else ()
         places = writer.tab_places[above.mem_id] = {panel.mem_id: handle for panel, handle in pairs}
     return places
-
-
-def _outermost_of(node: LexborNode) -> LexborNode:
-    while (above := node.parent) is not None and above.tag:
-        node = above
-    return node

@@ -18,7 +18,7 @@ _UNCERTAIN = re.compile(r"[\\|&/]|[^\x00-\x7f]")  # escapes, name spaces, nestin
 _ATTRIBUTE = re.compile(r"\[\s*([A-Za-z_][\w-]*)[^\]]*\]")
 _PSEUDO = re.compile(r"::?[A-Za-z-]+")
 _NAME = re.compile(r"[.#]?[A-Za-z_-][\w-]*")
-_VALUED = frozenset({"role", "itemprop"})
+_VALUED = frozenset({"role", "itemprop", "rel", "name"})
 _EXACT = re.compile(rf"\[\s*({'|'.join(sorted(_VALUED))})\s*=\s*([\w-]+)\s*\]", re.IGNORECASE)
 _TELLING = frozenset({"a", "area", "frame", "iframe", "link", "meta"})
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
@@ -29,6 +29,17 @@ TEXT = 2
 """The parser's number for a piece of text, where elements have that of their tag."""
 KNOWN_TAGS = 256
 """Smaller numbers stand for the same tag in all documents; a tag that the parser does not know has an address."""
+
+
+_TAGS: dict[int, str] = {}
+
+
+def _tag(number: int, node: LexborNode) -> str:
+    """Return a node's tag, and remember it where its number stands for it in all documents."""
+    tag = node.tag or ""
+    if number < KNOWN_TAGS:
+        _TAGS[number] = tag
+    return tag
 
 
 class Tree:
@@ -62,9 +73,8 @@ class Tree:
         for start in range(0, len(nodes), _AT_ONCE):
             some = nodes[start : start + _AT_ONCE]
             numbers = list(map(_NUMBER, some))
-            for number, node in dict(zip(numbers, some, strict=True)).items():
-                if number not in tags:
-                    tags[number] = node.tag or ""
+            for number in set(numbers).difference(tags):
+                tags[number] = _TAGS.get(number) or _tag(number, some[numbers.index(number)])
             found = list(map(_ATTRIBUTES, some))
             keys.update(*found)
             for key in keys & _VALUED:
@@ -76,9 +86,13 @@ class Tree:
             self.told.extend([(telling[number], said) for number, said in pairs if number in telling and said])
         names = {f".{name}" for name in " ".join(filter(None, classes)).lower().split()}
         names.update(("#" + "\n#".join(ids)).lower().split("\n"))
-        names.update(f"[{key.lower()}" for key in keys)
+        names.update([f"[{key.lower()}" for key in keys])
         names.update(values)
         return frozenset(names.union(tags.values()))
+
+    def leads(self, part: str) -> bool:
+        """Say whether ``part`` stands in the address that a link of the page has."""
+        return any(part in (said.get("href") or "") for _, said in self.told)
 
     def css(self, selector: str, within: LexborNode | None = None) -> list[LexborNode]:
         """Return the nodes that match, in document order, as `LexborNode.css` does (a node matches itself)."""
@@ -112,6 +126,13 @@ def outermost(nodes: Iterable[LexborNode], within: Iterable[LexborNode] = ()) ->
     own = {node.mem_id: node for node in nodes}
     outer = {node.mem_id for node in within} or own.keys()
     return [node for node in own.values() if not _stands_in(node, outer)]
+
+
+def outermost_of(node: LexborNode) -> LexborNode:
+    """Return the outermost element that a node stands in."""
+    while (above := node.parent) is not None and above.tag:
+        node = above
+    return node
 
 
 def _stands_in(node: LexborNode, outer: Container[int]) -> bool:
