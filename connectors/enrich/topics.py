@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _path(uri: str) -> str:
     return behind.partition("/")[2] if found else scheme
 
 
+@lru_cache(4096)  # many a heading stands on many pages
 def _tidy(phrase: str) -> str:
     words = _NUMBERING.sub("", " ".join(phrase.split())).strip(" #¶:.-–—")  # noqa: RUF001 - typographic dashes are meant
     return words if _SHORTEST <= len(words) <= _LONGEST and not _NOT_A_TOPIC.match(words) else ""

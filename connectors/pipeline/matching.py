@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _HEAD = 24
 _SOURCE = "Source: "
 _LONGEST_OVERLAP = 2000
-_SPACES = re.compile(rb"  +")
 _ASCII = bytes(range(128))
 _MUCH_WIDE = 2000  # bytes: of scripts that are all wide, characters are folded faster than bytes
 _TO_SPACE = bytes(32 if sign < 128 and chr(sign).isspace() else sign for sign in range(256))  # noqa: PLR2004 - ASCII
@@ -32,7 +31,9 @@ def key_in(text: str) -> bytes:
         wide = raw.translate(None, _ASCII)
         if len(wide) > _MUCH_WIDE or _WIDE_SPACE.search(wide):
             return key_of(normal(text))
-    return _digest(_SPACES.sub(b" ", raw.translate(_TO_SPACE)).strip(b" "))
+    # Single spaces stay as they are: only what more of them part is stripped and joined anew.
+    parts = map(bytes.strip, raw.translate(_TO_SPACE).split(b"  "))
+    return _digest(b" ".join([part for part in parts if part]))
 
 
 def key_of(normal_text: str) -> bytes:
