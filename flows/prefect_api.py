@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 API_VERSION = "0.8.4"
 TIMEOUT_S = 60.0
 TRIES = 6
-_FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 20.0
 _IDLE_S = 3.0  # the server ends a connection that is idle for five seconds
 _AGAIN = {408, 429, 502, 503}
@@ -88,7 +87,7 @@ def _is_known(key: str, value: str) -> bool:
 def _tells(file: Path, sign: str) -> bool:
     """Say whether a file sets something of Prefect's."""
     with suppress(OSError):
-        return sign in file.read_text(encoding="utf-8", errors="replace")
+        return sign.lower() in file.read_text(encoding="utf-8", errors="replace").lower()
     return False
 
 
@@ -102,7 +101,7 @@ def reach(settings: Mapping[str, str], *, folder: Path) -> PrefectApi | None:
     if not is_plain(settings, folder=folder):
         return None
     api = PrefectApi(settings["PREFECT_API_URL"], tries=1)
-    with suppress(PrefectError, ValueError, AttributeError):
+    with suppress(PrefectError, ValueError):
         theirs, ours = str(api.ask("GET", "admin/version")), version("prefect")
         if theirs.split(".")[:2] == ours.split(".")[:2]:
             api.take_token()
@@ -117,11 +116,13 @@ class PrefectApi:
     Args:
         url: of the API: ``http://127.0.0.1:4200/api``.
         tries: how often a request is made that meets no answer, or a busy server.
+        first_pause_s: between the first two of them; each further one is twice as long.
     """
 
-    def __init__(self, url: str, *, tries: int = TRIES) -> None:
+    def __init__(self, url: str, *, tries: int = TRIES, first_pause_s: float = 0.5) -> None:
         address = urlsplit(url)
         self.tries = tries
+        self._first_pause_s = first_pause_s
         self._path = address.path.rstrip("/")
         self._connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
         self._used_at = 0.0
@@ -140,6 +141,8 @@ class PrefectApi:
             if error.status != _NO_CSRF:
                 raise
         else:
+            if not isinstance(answer, dict) or "token" not in answer:
+                raise PrefectError("the answer to GET csrf-token holds no token")
             self._headers |= {"Prefect-Csrf-Token": str(answer["token"]), "Prefect-Csrf-Client": self._client}
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -152,7 +155,7 @@ class PrefectApi:
         problem, pause_s, renewed = PrefectError("it was not asked"), 0.0, False
         for tried in range(self.tries):
             time.sleep(pause_s)
-            pause_s = min(_FIRST_PAUSE_S * 2**tried, _LONGEST_PAUSE_S)
+            pause_s = min(self._first_pause_s * 2**tried, _LONGEST_PAUSE_S)
             try:
                 status, text, after = self._once(method, path, data)
             except (OSError, HTTPException) as error:

@@ -240,6 +240,8 @@ class Story:
                 try:
                     self._report(summary, Facts(**facts), prompts)
                 except PrefectError as error:
+                    if not error.status:
+                        raise  # the server is gone
                     self._log(_WARNING, f"The report is not written down: {error}")
                 ending = told.verdict(summary)
                 self._end(ending.ended, ending.message)
@@ -364,8 +366,11 @@ class Story:
         self._log(_INFO, f"Report: {self._ui}/artifacts/artifact/{report}")
 
     def _end(self, ended: told.Ended, message: str, **details: bool) -> None:
-        with suppress(PrefectError):  # what is not taken now is asked again below
+        try:
             self._send()
+        except PrefectError as error:  # what is not taken now is sent again below
+            if not error.status:
+                raise
         state = self._set_state(ended, message, **({"untrackable_result": not details} | details))
         words = f"Finished in state {state['name']}({state['message']!r})"
         self._log(_INFO if state["type"] == "COMPLETED" else _ERROR, words)

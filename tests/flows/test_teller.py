@@ -89,7 +89,7 @@ def record(api, run_id):
         logs = client.post("/logs/filter", json={"logs": {"flow_run_id": {"any_": [run_id]}}}).json()
         artifacts = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
         for log in logs:
-            log["of"] = named[log["task_run_id"]]
+            log["of"] = named.get(log["task_run_id"], "not yet")
         return {
             "run": client.get(f"/flow_runs/{run_id}").json(),
             "states": client.get("/flow_run_states/", params={"flow_run_id": run_id}).json(),
@@ -144,7 +144,8 @@ def events(api, run_id):
     found = httpx.post(f"{api}/events/filter", json={"filter": wanted, "limit": 50}, trust_env=False).json()["events"]
     kept = []
     for one in found:
-        if not one["event"].startswith(("prefect.flow-run.", "prefect.artifact-collection")):
+        own = not one["event"].startswith(("prefect.flow-run.", "prefect.artifact-collection"))
+        if own or one["event"] == "prefect.flow-run.heartbeat":
             one["payload"].get("task_run", {}).pop("task_key", None)
             if one["event"].endswith("Pending"):  # before the engine gives a run its name
                 one["payload"]["task_run"].pop("name")
@@ -162,6 +163,7 @@ def test_the_events_that_automations_listen_to_are_the_same(prefect_api, runs):
         time.sleep(1)
     assert teller == engine
     assert any("persona-ingest.sync.finished" in one for one in teller)
+    assert any("prefect.flow-run.heartbeat" in one for one in teller)
 
 
 def test_steps_are_listed_in_the_order_in_which_they_began(prefect_api, runs):
@@ -187,3 +189,16 @@ def test_flows_are_known_by_the_names_and_parameters_that_they_have(prefect_api)
         assert (flow.name, flow.version, dict(known.defaults)) == (known.name, told.version_of(module), defaults)
     assert {kind: task.name for kind, task in stages._TASKS.items()} == told.TASKS
     assert [task.fn.__name__ for task in stages._TASKS.values()] == list(told.TASKS)
+
+
+def test_a_line_that_is_no_text_costs_no_other_its_place(prefect_api, tmp_path):
+    with companion(PREFECT_API_URL=prefect_api, PREFECT_HOME=str(tmp_path)) as process:
+        first, *others = story(WEBSITE, "completed")
+        say(process, [first, {"log": "connectors.tested", "level": 30, "words": "half: \ud800", "at": 1_800_000_000.5}])
+        say(process, others)
+        assert hear(process) == {"following": True}
+        assert hear(process) == {"done": ""}
+        newest = {"sort": "START_TIME_DESC", "limit": 1}
+        (run,) = httpx.post(f"{prefect_api}/flow_runs/filter", json=newest, trust_env=False).json()
+        told = {log["message"] for log in record(prefect_api, run["id"])["logs"]}
+    assert {"half: ?", "odd: ünïcode"} <= told
