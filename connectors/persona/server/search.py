@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from connectors.persona.server.shelf import Passage, Section
 
 MAX_TERMS = 24
-CANDIDATES = 30
+CANDIDATES = 20
 """Of so many passages the sections are looked at."""
-SCORED = 1000
+SCORED = 700
 """About so many passages the index gives a score: of words that stand in more, one says which of these are best."""
 PAIRED = 4000
 """Two words that follow each other are looked for as such when neither stands in more passages."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,10 +29,10 @@ _COMBINING = re.compile(r"[\u0300-\u036f]")
 _WORD = re.compile(r"\w+(?:[.\-:/]+\w+)*")
 # Scripts without spaces between words: each character is a word of its own in the index.
 _UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f])")
+_UNSPACED_LEADS = [bytes([lead]) for lead in range(0xE3, 0xEA)] + [b"\xe0\xb8", b"\xe0\xb9", b"\xef"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(NamedTuple):
     """A part of an item that an answer may quote: where it stands, and under which headings."""
 
     starts: int
@@ -64,9 +63,10 @@ def sections(content: str) -> list[Section]:
     for at, line in _headings(content):
         _cut(found, content, starts, at, heading)
         level, name = line
-        path = [*(pair for pair in path if pair[0] < level), (level, name)]
+        path = [pair for pair in path if pair[0] < level]
+        path.append((level, name))
         # The h1 is the page's title, which has a column of its own.
-        heading = UNDER.join(name for depth, name in path if depth > 1)
+        heading = UNDER.join([name for depth, name in path if depth > 1])
         starts = at
     _cut(found, content, starts, len(content), heading)
     return found
@@ -100,13 +100,16 @@ def plain(text: str) -> str:
     """Return a heading or title without Markdown's marks."""
     text = text[:MAX_HEADING]
     if _MARKS.search(text):
-        text = _MARKUP.sub(lambda found: found[1] or "", text)
+        text = _MARKUP.sub(lambda found: found[1] or "", text)  # a template is looked up for each text
     return " ".join(text.split())
 
 
 def indexed(text: str) -> str:
     """Return text as the index takes it: scripts without spaces get one around each character."""
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+    if text.isascii():
+        return text
+    raw = text.encode("utf-8", "surrogatepass")  # in which it is found fastest that there is none of them
+    return _UNSPACED.sub(r" \1 ", text) if any(lead in raw for lead in _UNSPACED_LEADS) else text
 
 
 def without_addresses(text: str) -> str:
