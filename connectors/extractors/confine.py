@@ -9,7 +9,6 @@ import resource as limits
 import signal
 import struct
 import sys
-from pathlib import Path
 
 MAX_FILE = 512 * 1024**2  # py3langid unpacks its model into a temporary file
 MAX_OPEN = 64
@@ -101,4 +100,5 @@ def _limit(which: int, most: int) -> None:
 
 
 def _statm(column: int) -> int:
-    return int(Path("/proc/self/statm").read_bytes().split()[column]) * limits.getpagesize()
+    with open("/proc/self/statm", "rb") as told:  # noqa: PTH123 - pathlib is not loaded for it
+        return int(told.read().split()[column]) * limits.getpagesize()

@@ -22,17 +22,22 @@ _NEAR = 6
 _HEADING = re.compile(r"^(#{1,6})\s+(.*)$")
 _NO_WORD = re.compile(r"[\W_]+")
 _MARKUP = re.compile(r"\[\^?([^\]]*)\]\([^)]*\)|[*`\\]|^#+\s+")
-_SMUGGLED = re.compile("[\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SMUGGLED = "[\U000e0000-\U000e007f\x00-\x08\x0b\x0c\x0e-\x1f]"  # compiled by the first page that has some
 _TAG_BYTES = b"\xf3\xa0"  # how U+E0000 to U+E0FFF begin in UTF-8
 _CONTROL_BYTES = bytes(sign for sign in range(32) if sign not in b"\t\n\r")
 _CJK_BYTES = b"\xe0\xe3\xe4\xe5\xe6\xe7\xe8\xe9\xea\xeb\xec\xed"  # how scripts without word spaces begin
 _ORDINARY = bytes(set(range(256)) - {*_TAG_BYTES[:1], *_CONTROL_BYTES, *_CJK_BYTES})
 _ZERO_WIDTH = "\u200b\u2060\ufeff\u00ad\u180e"
-_INVISIBLE = re.compile(f"[{_ZERO_WIDTH}]")
+_INVISIBLE = f"[{_ZERO_WIDTH}]"
 _ASCII = bytes(range(128))
 _SPACE_BYTES = bytes(sign for sign in range(128) if chr(sign).isspace())
 _INK = bytes(set(_ASCII) - set(_SPACE_BYTES))
-_WIDE_SPACE = tuple(sign.encode() for sign in map(chr, range(128, 0x3001)) if sign.isspace())
+_WIDE_SPACE = tuple(
+    sign.encode()
+    for sign in (
+        "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+    )
+)
 _MOST_REMOVED = 0.5
 
 
@@ -78,12 +83,12 @@ def may_be_cjk(text: str) -> bool:
 def visible(text: str) -> str:
     """Drop characters that nobody sees: Unicode tags and controls everywhere, zero-width ones except in code."""
     if _odd(text).translate(None, _CJK_BYTES):
-        text = _SMUGGLED.sub("", text)
+        text = re.sub(_SMUGGLED, "", text)
     if text.isascii() or not any(sign in text for sign in _ZERO_WIDTH):
         return text
     if "```" not in text:
-        return _INVISIBLE.sub("", text)
-    blocks = (block if "```" in block else _INVISIBLE.sub("", block) for block in split_blocks(text))
+        return re.sub(_INVISIBLE, "", text)
+    blocks = (block if "```" in block else re.sub(_INVISIBLE, "", block) for block in split_blocks(text))
     return "\n\n".join(blocks)
 
 

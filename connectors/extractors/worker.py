@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING
 
-from connectors.extractors import confine, wire, work
-from connectors.memory import LARGE, collect_rarely, give_back
-from connectors.models import Extracted
+from connectors.extractors import later
+
+later.put_off("inspect", "ipaddress", "traceback")  # a process that lives for one small site is mostly its start
+
+from connectors.extractors import confine, wire, work  # noqa: E402 - what they import is put off by then
+from connectors.memory import LARGE, collect_rarely, give_back  # noqa: E402
+from connectors.models import Extracted  # noqa: E402
 
 if TYPE_CHECKING:
-    from io import BufferedReader
+    from io import BufferedReader, FileIO
 
 READY = wire.LENGTHS.pack(0, 0)
 LOOK = 16
@@ -29,21 +32,28 @@ def main(parent: int, max_memory: int, wall_s: float) -> None:
     """Answer requests until the parent closes the socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     confine.die_with(parent)
-    with socket.socket(fileno=os.dup(0)) as wire_end, wire_end.makefile("rb") as incoming:
+    # Read and written as a file: the library for sockets is as dear to load as two pages are to clean.
+    with open(os.dup(0), "rb") as incoming, open(os.dup(0), "wb", buffering=0) as outgoing:  # noqa: PTH123 - no path
         work.preload()
         confine.confine(max_memory)
         collect_rarely()
-        wire_end.sendall(READY)
+        _send(outgoing, READY)
         served = 0
         while (asked := _next(incoming)) is not None:
             confine.allow_cpu(wire.allowed_s(len(asked[1]), wall_s))
             served += 1
             frame = _served(asked, served, max_memory)
-            wire_end.sendall(frame)
+            _send(outgoing, frame)
             large = max(len(frame), len(asked[1])) > LARGE
             del asked, frame
             if large:
                 give_back()  # the parent has the answer, and nobody waits for this
+
+
+def _send(outgoing: FileIO, frame: bytes) -> None:
+    left = memoryview(frame)
+    while left:
+        left = left[outgoing.write(left) :]
 
 
 def _served(asked: tuple[bytes, bytes], served: int, max_memory: int) -> bytes:

@@ -22,17 +22,16 @@ if TYPE_CHECKING:
 _SEPARATOR = re.compile(r"\s+(?:[|·•»›«‹:—–-]|::|//|~)\s+|\s*[|»—]\s*|(?<=\w): (?=[A-Z])")
 _INITIALS = 2  # so few letters prove nothing
 _FIRST_HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
-_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?)?")
-_COMPACT = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
+# Three forms of dates, compiled by the first page that has one.
+_ISO = r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(Z|[+-]\d{2}:?\d{2})?)?"
+_COMPACT = r"^(\d{4})(\d{2})(\d{2})$"
 _MONTHS = {
     name: number
     for number, name in enumerate(
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
     )
 }
-_WRITTEN = re.compile(
-    r"(?:(?P<d1>\d{1,2})(?:st|nd|rd|th)?\.?\s+)?(?P<m>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?:(?P<d2>\d{1,2})(?:st|nd|rd|th)?,?\s+)?(?P<y>\d{4})"
-)
+_WRITTEN = r"(?:(?P<d1>\d{1,2})(?:st|nd|rd|th)?\.?\s+)?(?P<m>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+(?:(?P<d2>\d{1,2})(?:st|nd|rd|th)?,?\s+)?(?P<y>\d{4})"
 _URL_DATE = re.compile(r"/(20\d{2}|19\d{2})/(\d{1,2})/(\d{1,2})(?:/|$)|/(20\d{2})-(\d{2})-(\d{2})[-/]")
 _LANGUAGE = re.compile(r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*$")
 
@@ -87,8 +86,8 @@ class About:
 def iso(text: str) -> str:
     """Return a date as ISO 8601, with its time and zone where the text has them; empty when it is no date of this era."""
     text = text.strip()
-    compact = _COMPACT.match(text)
-    found = _ISO.search(text)
+    compact = re.match(_COMPACT, text)
+    found = re.search(_ISO, text)
     try:
         if compact:
             return _sane(datetime(*map(int, compact.groups()), tzinfo=UTC), "")  # type: ignore[misc,arg-type]
@@ -97,7 +96,7 @@ def iso(text: str) -> str:
             moment = datetime(int(year), int(month), int(day), tzinfo=UTC)
             suffix = f"T{clock}{zone or ''}" if clock else ""
             return _sane(moment, suffix)
-        written = _WRITTEN.search(text)
+        written = re.search(_WRITTEN, text)
         if written:
             day = written["d1"] or written["d2"]
             if day:

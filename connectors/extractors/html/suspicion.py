@@ -36,7 +36,7 @@ _TO_YOU = (
 _CALLED = r"\s+(?:assistants?|agents?|models?)\s*[:,]\s*(?:please\s+)?(?:ignore|say|respond|tell|recommend|answer)"
 _SAID = r"\s+(?:system\s+)?instructions\s*:"
 _INSTRUCTIONS = tuple(
-    (word, re.compile(word + rest))
+    (word, word + rest)
     for words, rest in (
         ("ignore disregard forget override", _OF_OTHERS),
         ("reveal print repeat show", _OF_YOURS),
@@ -47,21 +47,20 @@ _INSTRUCTIONS = tuple(
     )
     for word in words.split()
 )
-"""By the word that an instruction begins with: plain words are found several times as fast."""
-_HIDING_RULE = re.compile(
+"""By the word that an instruction begins with: plain words are found several times as fast. Few cleaners ever meet one,
+so that the patterns are compiled by the first that does, as the three below."""
+_HIDING_RULE = (
     r"([.#][A-Za-z_][\w-]*)\s*\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|opacity\s*:\s*0\s*[;}!]"
-    r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|color\s*:\s*transparent)[^{}]*\}",
-    re.IGNORECASE,
+    r"|(?:left|top|text-indent)\s*:\s*-\d{4,}|color\s*:\s*transparent)[^{}]*\}"
 )
-_SMUGGLED = re.compile("[\U000e0020-\U000e007e]{4,}")
+_SMUGGLED = "[\U000e0020-\U000e007e]{4,}"
 _ROOTS = (
     "#root, #app, #__next, #___gatsby, #__nuxt, app-root, #svelte, #main-app, #application, [data-reactroot], "
     "#react-root, #q-app, #ember-app, [ng-app], [ng-version], #redoc, redoc, #swagger-ui, rapi-doc, elements-api"
 )
-_ASKS = re.compile(
+_ASKS = (
     r"(?:enable|turn on|activate|requires?|needs?|without|allow)\s+(?:\w+\s+){0,3}java\s?script"
-    r"|java\s?script\s+(?:\w+\s+){0,3}(?:required|disabled|enabled|turned off|not available)",
-    re.IGNORECASE,
+    r"|java\s?script\s+(?:\w+\s+){0,3}(?:required|disabled|enabled|turned off|not available)"
 )
 _SHELL_CHARS = 250
 
@@ -83,7 +82,7 @@ def _may_speak(text: str, raw: bytes = b"") -> bool:
 
 def _instruction(lower: str) -> str:
     """Return the first instruction in a text in lower case; empty without any."""
-    found = (pattern.search(lower) for word, pattern in _INSTRUCTIONS if word in lower)
+    found = (re.search(pattern, lower) for word, pattern in _INSTRUCTIONS if word in lower)
     first = min((match for match in found if match), key=re.Match.start, default=None)
     return first.group() if first is not None else ""
 
@@ -111,7 +110,7 @@ def _speaks(text: str) -> bool:
 @lru_cache(maxsize=8)  # a page is asked twice, and the pages of a site share their sheets
 def _hiding(sheet: str) -> frozenset[str]:
     """Return the selectors that a style sheet hides."""
-    return frozenset(_HIDING_RULE.findall(sheet))
+    return frozenset(re.findall(_HIDING_RULE, sheet, re.IGNORECASE))
 
 
 def flags(document: Document, content: str) -> list[str]:
@@ -123,7 +122,7 @@ def flags(document: Document, content: str) -> list[str]:
         out.append(f"suspicious-text: it says {found!r}")
     elif found := speaks_to_machines(whole.text, raw):
         out.append(f"hidden-instructions: text that nobody sees says {found!r}; it was left out")
-    if tidy.may_smuggle(raw) and _SMUGGLED.search(whole.text):
+    if tidy.may_smuggle(raw) and re.search(_SMUGGLED, whole.text):
         out.append("hidden-instructions: invisible characters spell a text; they were left out")
     return out
 
@@ -134,4 +133,4 @@ def is_shell(document: Document, visible: int) -> bool:
         return False
     if visible == 0 or document.body.css_first(_ROOTS) is not None:
         return True
-    return _ASKS.search(document.body.text(separator=" ") or "") is not None
+    return re.search(_ASKS, document.body.text(separator=" ") or "", re.IGNORECASE) is not None
