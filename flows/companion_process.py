@@ -137,7 +137,10 @@ def _serve(port: int, *, whole: bool) -> Server:
     if not whole:
         lean.serve_one_run(api)
     app = later.before(api.create_app())
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
+    told = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_level="warning", lifespan="on", ws="auto" if whole else "none"
+    )
+    server = uvicorn.Server(told)
     threading.Thread(target=server.run, name=_SERVING, daemon=True).start()
     return server
 

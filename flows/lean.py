@@ -218,16 +218,18 @@ def _context() -> None:
 
         @classmethod
         def get(cls) -> Context | None:
+            if cls.now is None:
+                from prefect.settings.models.root import Settings
+
+                cls.now = cls()
+                cls.now.settings = Settings()
             return cls.now
 
-    class InNone(Context): ...
+    class InNone:
+        get = staticmethod(_nothing)
 
     names = dict.fromkeys(("FlowRunContext", "TaskRunContext", "RunContext"), InNone)
     _module("prefect.context", SettingsContext=Context, get_settings_context=Context.get, **names)
-    from prefect.settings import Settings
-
-    Context.now, InNone.now = Context(), None
-    Context.now.settings = Settings()
 
 
 def _client() -> None:
