@@ -241,7 +241,8 @@ def connect(url: str) -> Connection:
     """Open a ledger's database.
 
     Args:
-        url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``.
+        url: ``sqlite:///FILE`` or ``postgresql://USER:PASSWORD@HOST/DATABASE``; what follows a ``?`` goes to
+            PostgreSQL's driver (``?unix_sock=/run/postgresql/.s.PGSQL.5432`` instead of a host).
 
     Raises:
         FatalError: it cannot be opened.
@@ -314,15 +315,18 @@ def _parts(url: str) -> dict[str, Any]:
         ValueError: it is no address of a PostgreSQL database.
     """
     parts = urlsplit(url)
-    if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"} or not parts.hostname:
+    more = dict(parse_qsl(parts.query))
+    if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"} or not (parts.hostname or "unix_sock" in more):
         raise ValueError("this is no address of a database")
     if not parts.username:
         raise ValueError("its address names no user")
-    told: dict[str, Any] = {"user": unquote(parts.username), "host": parts.hostname}
+    told: dict[str, Any] = {"user": unquote(parts.username)}
+    if parts.hostname:
+        told["host"] = parts.hostname
     if parts.password is not None:
         told["password"] = unquote(parts.password)
     if parts.port:
         told["port"] = parts.port
     if parts.path.strip("/"):
         told["database"] = unquote(parts.path.strip("/"))
-    return told | dict(parse_qsl(parts.query))
+    return told | more

@@ -21,7 +21,8 @@ _LONGEST_OVERLAP = 2000
 _ASCII = bytes(range(128))
 _MUCH_WIDE = 2000  # bytes: of scripts that are all wide, characters are folded faster than bytes
 _TO_SPACE = bytes(32 if sign < 128 and chr(sign).isspace() else sign for sign in range(256))  # noqa: PLR2004 - ASCII
-_WIDE_SPACE = re.compile(b"|".join(sign.encode() for sign in map(chr, range(128, 0x3001)) if sign.isspace()))
+_WIDE = "\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+_WIDE_SPACE = re.compile(b"|".join([sign.encode() for sign in _WIDE]))
 
 
 def key_in(text: str) -> bytes:

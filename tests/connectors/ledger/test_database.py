@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -92,6 +93,19 @@ def test_a_statement_that_fails_leaves_a_connection_that_can_be_closed(connectio
 def test_an_address_of_no_database_is_refused_in_words(url):
     with pytest.raises(FatalError, match="Use sqlite:///FILE"):
         connect(url)
+
+
+def test_a_server_is_found_by_its_socket_too(postgres):
+    port = urlsplit(postgres).port
+    with closing(connect(postgres)) as opened:
+        folder = opened.value("SELECT current_setting('unix_socket_directories')")
+    with closing(connect(f"postgresql://ledger@/postgres?unix_sock={folder}/.s.PGSQL.{port}")) as opened:
+        assert opened.value("SELECT 1") == 1
+
+
+def test_a_server_that_is_not_there_is_told_in_one_sentence():
+    with pytest.raises(FatalError, match="database server"):
+        connect("postgresql://u:p%40ss@127.0.0.1:1/d")
 
 
 def test_words_of_ours_are_one_text_in_whatever_order():
