@@ -9,7 +9,7 @@ from typing import Any
 
 
 class _Later(ModuleType):
-    """A module that is empty until it is asked for something; `importlib.util.LazyLoader` reads it on import already."""
+    """A module that is empty until it is asked for something; `importlib.util.LazyLoader` reads it on import."""
 
     def __getattr__(self, name: str) -> Any:
         """Read the module: this is asked for what it does not have."""

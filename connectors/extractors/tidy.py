@@ -104,9 +104,13 @@ def split_blocks(content: str) -> list[str]:
     fence = ""
     fenced = "```" in content or "~~~" in content
     for chunk in content.split("\n\n"):
+        marked = fenced and ("```" in chunk or "~~~" in chunk)
         if fence:
             lines.append("")
-        elif not (fenced and ("```" in chunk or "~~~" in chunk)) and not _has_blank_line(chunk):
+            if not marked:
+                lines.append(chunk)
+                continue
+        elif _is_fence(chunk) if marked else not _has_blank_line(chunk):
             if block := chunk.strip("\n"):
                 blocks.append(block)
             continue
@@ -121,6 +125,17 @@ def split_blocks(content: str) -> list[str]:
             blocks.append("\n".join(lines))
             lines = []
     return [*blocks, "\n".join(lines)] if lines else blocks
+
+
+def _is_fence(chunk: str) -> bool:
+    """Say whether a text is a code fence of three backticks, from the first to the last, and nothing else."""
+    return (
+        chunk.startswith("```")
+        and chunk.endswith("\n```")
+        and chunk[3] != "`"
+        and chunk.count("```") == 2  # noqa: PLR2004 - it opens and it closes
+        and "~~~" not in chunk
+    )
 
 
 def _has_blank_line(chunk: str) -> bool:

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html.suspicion import hidden_by_sheet
-from connectors.extractors.html.tree import together
+from connectors.extractors.html.tree import is_within, together
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -137,7 +137,9 @@ _HEADS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 
 def unseen(tree: Tree, within: LexborNode | None = None) -> list[LexborNode]:
     """Return the nodes that styles and attributes hide, without what holds much of the page: scripts show that later."""
-    candidates = [node for node in tree.css("[style]", within) if _unseen(node.attributes.get("style") or "")]
+    if tree.styled_away is None:
+        tree.styled_away = [node for node in tree.css("[style]") if _unseen(node.attributes.get("style") or "")]
+    candidates = [node for node in tree.styled_away if within is None or is_within(node, within)]
     candidates.extend(tree.css("[hidden]:not([role=tabpanel]):not([hidden=until-found]):not([class*=tab])", within))
     whole = 0
     out = []

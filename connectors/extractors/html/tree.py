@@ -49,13 +49,15 @@ class Tree:
         root: the outermost element.
         names: what a selector can ask for, in lower case: tags (``p``), classes (``.note``), ids (``#top``) and the
             names of attributes (``[href``), with their values for those of `_VALUED` (``[role=main``).
+        styled_away: what a style of its own hides; gathered by `kinds.unseen`, which is asked several times.
         told: tag and attributes of the elements that speak to machines or lead elsewhere (`_TELLING`), in order.
     """
 
-    __slots__ = ("names", "root", "told")
+    __slots__ = ("names", "root", "styled_away", "told")
 
     def __init__(self, root: LexborNode) -> None:
         self.root = root
+        self.styled_away: list[LexborNode] | None = None
         self.told: list[tuple[str, Attributes]] = []
         self.names = self._names()
 
@@ -126,6 +128,11 @@ def outermost(nodes: Iterable[LexborNode], within: Iterable[LexborNode] = ()) ->
     own = {node.mem_id: node for node in nodes}
     outer = {node.mem_id for node in within} or own.keys()
     return [node for node in own.values() if not _stands_in(node, outer)]
+
+
+def is_within(node: LexborNode, outer: LexborNode) -> bool:
+    """Say whether a node is ``outer`` or stands in it."""
+    return node.mem_id == outer.mem_id or _stands_in(node, {outer.mem_id})
 
 
 def outermost_of(node: LexborNode) -> LexborNode:
