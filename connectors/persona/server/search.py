@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 MAX_TERMS = 24
 CANDIDATES = 20
 """Of so many passages the sections are looked at."""
-SCORED = 700
-"""About so many passages the index gives a score: of words that stand in more, one says which of these are best."""
+SCORED = 1000
+"""To about so many passages (twice as many for a single word) the index gives a score: of words that stand in more, one
+says which of these are best."""
 PAIRED = 4000
-"""Two words that follow each other are looked for as such when neither stands in more passages."""
+"""Two words that follow each other are looked for as such when neither stands in more passages, and one is rare."""
 # Tuned on questions that the benchmark does not count (tests/benchmarks/retrieval).
 TITLE_WEIGHT, HEADING_WEIGHT, BODY_WEIGHT = 4.0, 3.0, 1.0
 COMMON = 0.35
@@ -152,12 +153,13 @@ def _expression(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf[Hit]
     sought += [re.split(r"[.\-:/]", word)[-1] for word in sought if re.search(r"[.\-:/]", word)]
     sought.sort(key=lambda word: shelf.count(db, word))
     rare: list[str] = []
-    left = SCORED
+    left = 2 * SCORED  # for one word alone
     for word in sought:
         left -= shelf.count(db, word)
         if left < 0:
             break
         rare.append(quoted(word))
+        left = min(left, SCORED)
     common = [quoted(word) for word in sought[len(rare) :]]
     # Where no word is rare, pages and sections that are called so are those that are meant.
     called = [] if rare else [*(f"title : {word}" for word in common), f"heading : {common[0]}"]
@@ -166,7 +168,7 @@ def _expression(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf[Hit]
     pairs = [
         quoted(f"{one.word} {two.word}")
         for one, two in pairwise(found)
-        if max(shelf.count(db, one.word), shelf.count(db, two.word)) <= PAIRED
+        if min(counts := (shelf.count(db, one.word), shelf.count(db, two.word))) <= SCORED and max(counts) <= PAIRED
     ]
     return " OR ".join([*rare, *called, *pairs, *best])
 

@@ -6,7 +6,8 @@ import sqlite3
 import pytest
 
 from connectors.persona.server import index, schema
-from connectors.persona.server.search import SCORED, search
+from connectors.persona.server.search import SCORED, _expression, search, terms
+from connectors.persona.server.shelf import Shelf
 from connectors.persona.server.store import Store, StoredPage, item_name
 
 REFERENCE = "# Vec\n\nA list.\n\n" + "".join(
@@ -83,6 +84,11 @@ def test_a_question_scores_few_passages_and_finds_among_many(store):
     assert found(store, "common zebra")[0][0] == item_name(many - 1)
     assert found(store, "common")[0][0] == item_name(many)
     assert found(store, "common word")[0][0] == item_name(many)
+    with store.reading() as db:
+        for question in ("common zebra", "common", "common word others", "zebra and common word"):
+            asked = (_expression(db, terms(db, question), Shelf()),)
+            (scored,) = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", asked).fetchone()
+            assert 0 < scored <= 2 * SCORED
 
 
 def old_database(folder):
