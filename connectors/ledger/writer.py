@@ -186,9 +186,7 @@ class Writer:
 
     def _transact(self, group: list[_Call]) -> bool:
         try:
-            if self._connection.closed:
-                self._connection = connect(self._url)
-            connection = self._connection
+            connection = self._living()
             with connection.transaction(synced=group[0].synced):
                 for source in {call.source for call in group if call.source is not None}:
                     self._check(source)
@@ -199,6 +197,12 @@ class Writer:
                 call.error = self._translate(error)
             return False
         return True
+
+    def _living(self) -> Connection:
+        """Return the connection; another one where the last was given up."""
+        if self._connection.closed:
+            self._connection = connect(self._url)
+        return self._connection
 
     def _translate(self, error: BaseException) -> BaseException:
         """Return what callers are told; a connection that its driver complained of is used no more."""
@@ -221,8 +225,9 @@ class Writer:
         beat, tick = self._now_ms(), lease.tick_ms()
         rows = [{"source": s, "token": t, "beat": beat, "tick": tick} for s, t in list(self._leases.items())]
         try:
-            with self._connection.transaction():
-                self._connection.many(_BEAT, rows)
+            connection = self._living()
+            with connection.transaction():
+                connection.many(_BEAT, rows)
         except Exception:  # noqa: BLE001 - the thread lives on; the next call opens another and says what is wrong
             self._connection.close()
 

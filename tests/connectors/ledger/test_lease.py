@@ -85,9 +85,12 @@ async def test_who_lost_the_source_can_write_no_more(ledger_url, begin):
         assert await second.holds(taken)
 
 
-async def test_a_beat_keeps_the_lease(ledger_url, begin):
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_beat_keeps_the_lease_also_when_the_connection_broke(ledger_url, begin, broken):
     async with open_ledger(ledger_url, beat_s=0.05) as first, open_ledger(ledger_url) as second:
         await begin(first)
+        if broken:
+            first._writer._connection.close()
         began = await second._read(last_sign_of_life)
         async with asyncio.timeout(60):
             while await second._read(last_sign_of_life) < began + 200:
