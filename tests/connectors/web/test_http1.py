@@ -152,6 +152,23 @@ def test_fields_are_found_by_any_case_and_kept_in_order():
     assert list(Fields(()).getall("link")) == []
 
 
+LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), max_size=30).map(str.encode)
+
+
+@given(st.lists(LINE, max_size=9))
+def test_one_folded_line_changes_nothing_about_the_others(lines):
+    lines = [line for line in lines if line.strip() and line[:1] not in {b" ", b"\t"}]
+    head = OK + b"".join(line + b"\r\n" for line in lines) + b"Content-Length: 0\r\n"
+    try:
+        plainly, _ = read(head + b"\r\n")
+    except ProtocolError:
+        with pytest.raises(ProtocolError):
+            read(head + b"X-Last: a\r\n b\r\n\r\n")
+        return
+    folded, _ = read(head + b"X-Last: a\r\n b\r\n\r\n")
+    assert folded.fields.pairs == [*plainly.fields.pairs, ("X-Last", "a b")]
+
+
 def test_what_was_taken_waits_no_more():
     reader = Reader()
     reader.feed(OK + b"Content-Length: 10\r\n\r\nhello")
