@@ -31,6 +31,18 @@ def _escape_emphasis(match: re.Match[str]) -> str:
 
 def escape(text: str) -> str:
     """Escape only what Markdown would take for markup, so that the text reads as it was written."""
+    return _escaped_word(text) if len(text) < _A_WORD else _escaped(text)
+
+
+_A_WORD = 32  # letters: shorter texts are names and signs, which a site has over and over
+
+
+@lru_cache(maxsize=4096)
+def _escaped_word(text: str) -> str:
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub("&amp;", text)
     if "\\" in text:
@@ -162,20 +174,24 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
     space = True
     last_style, last_link = -1, ""
     for text, style, link in runs:
-        if text == BREAK and broken:
-            if out and out[-1][0].endswith(" "):
-                out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
-            out.append((BREAK, 0, link))
-            space, last_style = True, -1
+        if text == BREAK:
+            if broken:
+                if out and out[-1][0].endswith(" "):
+                    out[-1] = (out[-1][0].rstrip(" "), out[-1][1], out[-1][2])
+                out.append((BREAK, 0, link))
+                space, last_style = True, -1
+                continue
+            text = " "  # noqa: PLW2901
+        if words := text.split():
+            folded = " ".join(words)
+            if len(folded) == len(text):  # nothing stands around the words
+                space = False
+            else:
+                folded, space = _spaced(text, folded, at_space=space)
+        elif space or not text:
             continue
-        folded = _spaced(text)
-        if space and folded[:1] == " ":
-            folded = folded[1:]
-        if not folded:
-            continue
-        space = folded[-1] == " "
-        if folded == " ":
-            style = 0  # noqa: PLW2901 - space has no style
+        else:
+            folded, style, space = " ", 0, True  # noqa: PLW2901 - space has no style
         if style == last_style and link == last_link:
             out[-1] = (out[-1][0] + folded, style, link)
         else:
@@ -184,24 +200,12 @@ def _folded(runs: list[Run], *, broken: bool = True) -> list[Run]:
     return out
 
 
-_MANY_WORDS = 32  # letters, from which on to look at all is cheaper than to take apart and put together
-
-
-def _spaced(text: str) -> str:
-    """Return a text with each stretch of white space as one space, around it too."""
-    if len(text) > _MANY_WORDS:
-        flat = text.replace("\n", " ")
-        if "  " not in flat and flat.isprintable():  # of all white space only the space is printable
-            return flat
-    elif text == BREAK:
-        return " "
-    folded = " ".join(text.split())
-    if len(folded) == len(text):
-        return folded
-    if not folded:
-        return " "
-    before, after = " " if text[0].isspace() else "", " " if text[-1].isspace() else ""
-    return f"{before}{folded}{after}"
+def _spaced(text: str, folded: str, *, at_space: bool) -> tuple[str, bool]:
+    """Return a folded text with the space that stood around it, unless one stands before, and whether it ends so."""
+    if not at_space and text[0].isspace():
+        folded = " " + folded
+    ends = text[-1].isspace()
+    return (folded + " " if ends else folded), ends
 
 
 def _apart(text: str) -> tuple[str, str, str]:
@@ -223,7 +227,7 @@ def _linked(link: str, runs: list[Run]) -> str:
     return _around(_broken(runs) if (BREAK, 0, link) in runs else _styled(runs), link)
 
 
-_SHORT = 256
+_SHORT = 256  # letters: so that what is remembered takes a few megabytes at most
 
 
 @lru_cache(maxsize=4096)  # the same names lead to the same places all over a site
@@ -272,6 +276,8 @@ def _joined(runs: list[Run]) -> str:
         if whole:
             group.append(run)
             open_link = link
+        elif style == CODE and "`" not in text and text[0] != " " != text[-1]:
+            parts.append(f"`{text}`")  # most that is styled
         elif style:
             parts.append(_leaf(text, style))
         else:
@@ -285,7 +291,7 @@ def _written(runs: list[Run]) -> str:
     if len(runs) == 1:
         text, style, link = runs[0]
         if not style and not link and text != BREAK:  # most paragraphs, headings and cells
-            return escape(_spaced(text).strip(" "))
+            return escape(" ".join(text.split()))
     return _joined(_folded(runs))
 
 
