@@ -162,7 +162,7 @@ def _expression(db: sqlite3.Connection, found: Sequence[Term], shelf: Shelf[Hit]
         left = min(left, SCORED)
     common = [quoted(word) for word in sought[len(rare) :]]
     # Where no word is rare, pages and sections that are called so are those that are meant.
-    called = [] if rare else [*(f"title : {word}" for word in common), f"heading : {common[0]}"]
+    called = [] if rare else [*(f"title : {word}" for word in common[:2]), f"heading : {common[0]}"]
     best = [f"({common[0]} AND ({' OR '.join(rare or called)}))"] if common else []
     # Neighbours in the question that are neighbours in the text count as a word of their own.
     pairs = [
