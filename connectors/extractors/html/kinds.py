@@ -100,12 +100,8 @@ def kinds_of(tree: Tree, drop: tuple[str, ...]) -> dict[int, str]:
     for place, nodes in tree.each(_SELECTORS):
         kinds.update([(node.mem_id, KINDS[place][0]) for node in nodes])
     for node in tree.css("h1 a, h2 a, h3 a, h4 a, h5 a, h6 a, dt a"):
-        if kinds.get(node.mem_id) == DROP:
-            continue
-        href = node.attributes.get("href")
         said = (node.text() or "").strip().lower()
-        is_sign = (href is None or "#" in href) and said in _SIGNS and not node.css_first("img[alt]")
-        if is_sign or (said in _SOURCES and _text_beside(node)):
+        if (said in _SIGNS and _is_sign(node)) or (said in _SOURCES and _text_beside(node)):
             kinds[node.mem_id] = DROP
     for node in unseen(tree):
         kinds[node.mem_id] = DROP
@@ -122,6 +118,12 @@ def _any_of(tree: Tree, selectors: tuple[str, ...]) -> list[LexborNode]:
         if len(selectors) == 1:
             return []
         return [node for selector in selectors for node in _any_of(tree, (selector,))]
+
+
+def _is_sign(node: LexborNode) -> bool:
+    """Say whether a link that says nothing leads to where it stands, and shows nothing either."""
+    href = node.attributes.get("href")
+    return (href is None or "#" in href) and not node.css_first("img[alt]")
 
 
 def _text_beside(node: LexborNode) -> bool:
