@@ -100,9 +100,9 @@ def _alternate_markdown(document: Document) -> str:
 
 def _has_link(document: Document, rel: str, kind: str = "") -> bool:
     """Say whether a link element may be what is asked for: most pages have none, and a query looks at all elements."""
-    links = [said for tag, said in document.tree.told if tag == "link"]
     return any(
-        rel in (said.get("rel") or "").lower() and kind in {"", (said.get("type") or "").lower()} for said in links
+        rel in (said.get("rel") or "").lower() and kind in {"", (said.get("type") or "").lower()}
+        for said in document.tree.all_of("link")
     )
 
 

@@ -34,7 +34,7 @@ def _walk(value: Any) -> Iterator[Thing]:
 def things(tree: Tree) -> list[Thing]:
     """Return every JSON-LD object of the page that has a type, outer ones first; broken JSON is passed over."""
     found: list[Thing] = []
-    if not any("ld+json" in (said.get("type") or "").lower() for tag, said in tree.told if tag == "script"):
+    if not any("ld+json" in (said.get("type") or "").lower() for said in tree.all_of("script")):
         return found  # most scripts are no data, and a query looks at all elements
     for script in tree.css("script[type='application/ld+json' i]"):
         text = script.text() or ""

@@ -51,19 +51,25 @@ class Tree:
             names of attributes (``[href``), with their values for those of `_VALUED` (``[role=main``).
         styled_away: what a style of its own hides; gathered by `kinds.unseen`, which is asked several times.
         told: tag and attributes of the elements that speak to machines or lead elsewhere (`_TELLING`), in order.
+        beside_links: those of them that are no links in the text: few, and asked for often.
     """
 
-    __slots__ = ("names", "root", "styled_away", "told")
+    __slots__ = ("beside_links", "names", "root", "styled_away", "told")
 
     def __init__(self, root: LexborNode) -> None:
         self.root = root
         self.styled_away: list[LexborNode] | None = None
         self.told: list[tuple[str, Attributes]] = []
         self.names = self._names()
+        self.beside_links = [(tag, said) for tag, said in self.told if tag != "a"]
 
-    def metas(self) -> Iterator[Attributes]:
-        """Yield the attributes of the page's meta elements."""
-        return (attributes for tag, attributes in self.told if tag == "meta")
+    def metas(self) -> list[Attributes]:
+        """Return the attributes of the page's meta elements."""
+        return self.all_of("meta")
+
+    def all_of(self, tag: str) -> list[Attributes]:
+        """Return the attributes of all elements with one of the tags of `beside_links`."""
+        return [attributes for one, attributes in self.beside_links if one == tag]
 
     def _names(self) -> frozenset[str]:
         tags: dict[int, str] = {}
