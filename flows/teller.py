@@ -301,13 +301,16 @@ class Story:
             return float("inf")
         return {"send": self._pace_s, "count": COUNTS_EVERY_S, "beat": BEAT_EVERY_S, "look": LOOK_EVERY_S}[what]
 
-    def _send(self) -> None:
+    def _send(self, *, lines: bool = True) -> None:
         """Send what is collected.
+
+        Args:
+            lines: those of the log too; at a run's end they wait for the last one.
 
         Raises:
             PrefectError: the server does not take it; it is kept.
         """
-        for path, waiting in (("events", self._events), ("logs/", self._lines)):
+        for path, waiting in (("events", self._events), ("logs/", self._lines if lines else [])):
             while waiting:
                 self._api.ask("POST", path, waiting[:MOST_AT_ONCE])
                 del waiting[:MOST_AT_ONCE]
@@ -367,7 +370,7 @@ class Story:
 
     def _end(self, ended: told.Ended, message: str, **details: bool) -> None:
         try:
-            self._send()
+            self._send(lines=False)
         except PrefectError as error:  # what is not taken now is sent again below
             if not error.status:
                 raise

@@ -41,6 +41,7 @@ ALLOWED = {
     ("connectors/web/guard.py", "httpx.AsyncClient"): "httpx's interface over that door",
     ("connectors/persona/client.py", "httpx.AsyncClient"): "over a transport that is handed in: the embedded server",
     ("flows/cleaners.py", "socket.create_connection"): "knocks at the cluster that the operator named",
+    ("flows/prefect_api.py", "http.client.HTTPConnection"): "tells the Prefect server that the operator named of a run",
     ("flows/local_server.py", "urllib.request.build_opener"): "asks our own Prefect server on loopback for its health",
 }
 
