@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PER_TOPIC = 3
 MAX_PROMPTS = 200
 AT_MOST_S = 2.0
-"""Of the processor's time for one call: what is made by then is enough, whatever the site."""
+"""Of the processor's time for one call, whatever the site."""
 FOUND_AMONG = 3
 _NUMBER = re.compile(r"^(?:(?:chapter|appendix|part|kapitel|chapitre)[ \t]+)?(?:[0-9]+|[A-Z])(?:\.[0-9]+)*[.:)]*[ \t]+")
 _CODE = re.compile(r"->|=>|<[A-Za-z'/]|\(&|[{};]")
@@ -39,16 +39,19 @@ _WAYS = (
 _VERBS = frozenset(_WAYS.split())
 
 
-def make_prompts(db: sqlite3.Connection, topics: Sequence[str], context: str = "") -> list[tuple[str, str, int]]:
+def make_prompts(
+    db: sqlite3.Connection, topics: Sequence[str], context: str = "", *, at_most_s: float = AT_MOST_S
+) -> list[tuple[str, str, int]]:
     """Return ``(question, topic, page id)``; none for a topic about which nothing is stored.
 
     Args:
         db: the knowledge base.
         topics: what the questions shall be about.
         context: what the site is; decides between pages that speak about a topic equally.
+        at_most_s: of the processor's time; what is made by then is the answer.
     """
     made: dict[str, tuple[str, str, int]] = {}
-    ends_at, shelf = time.thread_time() + AT_MOST_S, Shelf["Hit"]()
+    ends_at, shelf = time.thread_time() + at_most_s, Shelf["Hit"]()
     for topic in topics:
         if len(made) >= MAX_PROMPTS or time.thread_time() > ends_at:
             break

@@ -202,6 +202,11 @@ def test_a_question_that_leads_to_other_pages_is_no_prompt(tmp_path):
     store.close()
 
 
+def test_prompts_end_when_their_time_is_up(db):
+    assert make_prompts(db, ["rotating key"], at_most_s=60)
+    assert make_prompts(db, ["rotating key"], at_most_s=0) == []
+
+
 def test_nobody_is_prompted_to_ask_about_the_signature_of_a_function(tmp_path):
     store = Store(tmp_path)
     body = "## pub fn [drain](https://x.example/#drain)<R>(&mut self, range: R) -> Drain<'_, T>\n\nDrains.\n\n"
