@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MOST_OF_A_MESSAGE = 100_000
-_MOMENT_S = 1e-6  # states of one task run are told apart by their time
-_FOLLOWS_WITHIN_S = 300
+_MICRO = 1_000_000  # states of one task run are told apart by their time, in whole microseconds: no two may share one
+_FOLLOWS_WITHIN = 300 * _MICRO
 _POLICY = {"max_retries": 0, "retry_delay_seconds": 0.0, "retries": 0, "retry_delay": 0}
 
 
@@ -30,7 +30,12 @@ def new_id() -> str:
 
 def moment(at: float) -> str:
     """Return a time in seconds as Prefect writes it."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
+    return _written(round(at * _MICRO))
+
+
+def _written(micros: int) -> str:
+    seconds, rest = divmod(micros, _MICRO)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest).isoformat(timespec="microseconds")
 
 
 def event(
@@ -72,18 +77,20 @@ class StepEvents:
     _dynamic: str = field(default_factory=lambda: str(uuid.uuid4()))
     _last: dict[str, Any] = field(default_factory=dict)
     _last_id: str = ""
-    _last_at: float = 0.0
+    _times: list[int] = field(default_factory=list)
 
     def begun(self) -> list[dict[str, Any]]:
         """Return its first two events."""
-        return [self._state("Pending", "", at=self.begun_at), self._state("Running", "", at=self.begun_at + _MOMENT_S)]
+        return [self._state("Pending", "", at=self.begun_at), self._state("Running", "", at=self.begun_at)]
 
     def ended(self, *, good: bool, words: str, at: float) -> dict[str, Any]:
         """Return its last event."""
         return self._state("Completed" if good else "Failed", words[:MOST_OF_A_MESSAGE], at=at)
 
     def _state(self, name: str, words: str, *, at: float) -> dict[str, Any]:
-        at = max(at, self._last_at + _MOMENT_S)
+        before = self._times[-1] if self._times else 0
+        now = max(round(at * _MICRO), before + 1)
+        self._times.append(now)
         is_last = name not in {"Pending", "Running"}
         state: dict[str, Any] = {"type": name.upper(), "name": name, "message": words}
         state |= {"state_details": {"untrackable_result": True} if is_last else {}}
@@ -95,7 +102,7 @@ class StepEvents:
                 "prefect.run-count": "0" if name == "Pending" else "1",
                 "prefect.state-message": words,
                 "prefect.state-name": name,
-                "prefect.state-timestamp": moment(at),
+                "prefect.state-timestamp": _written(now),
                 "prefect.state-type": name.upper(),
                 "prefect.orchestration": "client",
             },
@@ -104,22 +111,24 @@ class StepEvents:
                 "intended": {"from": self._last.get("type"), "to": name.upper()},
                 "initial_state": self._last or None,
                 "validated_state": {**state, "data": None},
-                "task_run": self._task_run(name, at=at),
+                "task_run": self._task_run(),
             },
             at=at,
         )
-        if self._last_id and at - self._last_at < _FOLLOWS_WITHIN_S:
+        told["occurred"] = _written(now)
+        if self._last_id and now - before < _FOLLOWS_WITHIN:
             told["follows"] = self._last_id
-        self._last, self._last_id, self._last_at = state, told["id"], at
+        self._last, self._last_id = state, told["id"]
         return told
 
-    def _task_run(self, name: str, *, at: float) -> dict[str, Any]:
-        count = 0 if name == "Pending" else 1
-        times = {"expected_start_time": moment(self.begun_at), "total_run_time": 0.0}
-        if count:
-            times["start_time"] = moment(self.begun_at + _MOMENT_S)
-        if name not in {"Pending", "Running"}:
-            times |= {"end_time": moment(at), "total_run_time": round(at - self.begun_at - _MOMENT_S, 6)}
+    def _task_run(self) -> dict[str, Any]:
+        expected, *ran = self._times
+        count = 1 if ran else 0
+        times: dict[str, Any] = {"expected_start_time": _written(expected), "total_run_time": 0.0}
+        if ran:
+            times["start_time"] = _written(ran[0])
+        if ran[1:]:
+            times |= {"end_time": _written(ran[1]), "total_run_time": (ran[1] - ran[0]) / _MICRO}
         return {
             "name": self.name,
             "task_key": f"{self.kind}-{self.key}",
