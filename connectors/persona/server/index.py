@@ -16,6 +16,8 @@ TOGETHER_CHARS = 1200
 """Short sections that follow each other are one passage up to so many characters: a row of the index costs more than
 their words, and references have a hundred headings a page."""
 
+AT_ONCE = 100
+
 # A passage: where it starts and ends, its sections (where each starts, its heading), and what the index is told.
 _Passage = tuple[int, int, bytes, str, str, str]
 
@@ -23,17 +25,22 @@ _Passage = tuple[int, int, bytes, str, str, str]
 def add(db: sqlite3.Connection, items: Iterable[tuple[int, str, str]]) -> None:
     """Make items known, each told as its id, the title of its page, and its content."""
     (last,) = db.execute("SELECT coalesce(max(id), 0) FROM passages").fetchone()
-    for item_id, title, content in items:
-        numbered = list(enumerate(_passages(title, content), last + 1))
-        last += len(numbered)
-        db.executemany(
-            "INSERT INTO passages (id, item_id, starts, ends, sections) VALUES (?, ?, ?, ?, ?)",
-            [(number, item_id, *passage[:3]) for number, passage in numbered],
-        )
-        db.executemany(
-            "INSERT INTO words (rowid, title, heading, body) VALUES (?, ?, ?, ?)",
-            [(number, *passage[3:]) for number, passage in numbered],
-        )
+    numbered = list(enumerate(_told(items), last + 1))
+    db.executemany(
+        "INSERT INTO passages (id, item_id, starts, ends, sections) VALUES (?, ?, ?, ?, ?)",
+        [(number, item_id, *passage[:3]) for number, (item_id, passage) in numbered],
+    )
+    db.executemany(
+        "INSERT INTO words (rowid, title, heading, body) VALUES (?, ?, ?, ?)",
+        [(number, *passage[3:]) for number, (_, passage) in numbered],
+    )
+
+
+def add_all(db: sqlite3.Connection) -> None:
+    """Make every item known that is stored, a few at a time."""
+    stored = db.execute("SELECT items.id, title, content FROM items JOIN pages ON pages.id = page_id ORDER BY items.id")
+    while items := stored.fetchmany(AT_ONCE):
+        add(db, items)
 
 
 def take_back(db: sqlite3.Connection, item_id: int, title: str, content: str) -> None:
@@ -45,6 +52,10 @@ def take_back(db: sqlite3.Connection, item_id: int, title: str, content: str) ->
         [(number, *passage[3:]) for number, passage in zip(ids, _passages(title, content), strict=True)],
     )
     db.execute("DELETE FROM passages WHERE item_id = ?", (item_id,))
+
+
+def _told(items: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, _Passage]]:
+    return ((item_id, passage) for item_id, title, content in items for passage in _passages(title, content))
 
 
 def _passages(title: str, content: str) -> Iterator[_Passage]:

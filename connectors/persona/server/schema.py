@@ -153,7 +153,7 @@ def migrate(db: sqlite3.Connection) -> None:
             for statement in _statements(step):
                 db.execute(statement)
         if version < INDEXED_ANEW:
-            index.add(db, db.execute("SELECT items.id, title, content FROM items JOIN pages ON pages.id = page_id"))
+            index.add_all(db)
         db.execute(f"PRAGMA user_version = {len(STEPS)}")
         db.execute("COMMIT")
     except BaseException:
