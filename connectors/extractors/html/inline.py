@@ -31,18 +31,6 @@ def _escape_emphasis(match: re.Match[str]) -> str:
 
 def escape(text: str) -> str:
     """Escape only what Markdown would take for markup, so that the text reads as it was written."""
-    return _escaped_word(text) if len(text) < _A_WORD else _escaped(text)
-
-
-_A_WORD = 32  # letters: shorter texts are names and signs, which a site has over and over
-
-
-@lru_cache(maxsize=4096)
-def _escaped_word(text: str) -> str:
-    return _escaped(text)
-
-
-def _escaped(text: str) -> str:
     if "&" in text:
         text = _ENTITY.sub("&amp;", text)
     if "\\" in text:
