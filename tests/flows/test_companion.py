@@ -117,8 +117,10 @@ def test_a_temporary_server_knows_how_every_step_ended_before_it_is_gone(tmp_pat
         runs = database.execute("select name, state_type, tags from flow_run").fetchall()
         artifacts = {key for (key,) in database.execute("select key from artifact")}
         lines = [line for (line,) in database.execute("select message from log")]
+        (states,) = database.execute("select count(*) from task_run_state").fetchone()
         events = {name for (name,) in database.execute("select event from events")}
     assert ended == dict.fromkeys(STEPS, "COMPLETED") | {STEPS[2]: "FAILED"}
+    assert states == 3 * len(STEPS)
     assert runs == [("import example.org", "COMPLETED", '["example.org", "website"]')]
     assert {key.rpartition("-")[0] for key in artifacts} == {"progress-example-org", "report-example-org"}
     assert lines.count("odd") == 1
