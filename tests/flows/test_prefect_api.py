@@ -96,6 +96,20 @@ def test_what_only_prefects_client_understands_is_left_to_it(server, tmp_path, s
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "PREFECT_SERVER_ANALYTICS_ENABLED",
+        "PREFECT_UI_ENABLED",
+        "PREFECT_UI_API_URL",
+        "PREFECT_API_SERVICES_SCHEDULER_ENABLED",
+        "PREFECT_API_DATABASE_CONNECTION_URL",
+    ],
+)
+def test_what_is_set_for_a_server_is_no_matter_of_who_speaks_to_it(server, tmp_path, name):
+    assert reached(server, tmp_path, **{name: "false"}) is not None
+
+
+@pytest.mark.parametrize(
     ("file", "text"),
     [
         (".env", "prefect_api_key=k\n"),
