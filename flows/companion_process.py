@@ -41,7 +41,7 @@ STARTUP_S = 120
 RECORD_S = 5
 LAST_WORDS_S = 5
 _LOOK_EVERY_S = 0.05
-_ASK_EVERY_S = 0.25
+_ASK_EVERY_S = 0.1
 _SERVING = "prefect server"
 _WHOLE = "whole"
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+_FLUSH_EVERY_S = 0.2
 _UNUSED = (
     "fsspec",
     "fsspec.core",
@@ -92,12 +93,15 @@ def prepare(*, serving: bool) -> None:
 def serve_one_run(server: Any) -> None:
     """Leave out of a server what one run has no use for: workers of tasks that nobody puts off, and large caches.
 
-    Its connections to SQLite get 1 MB to cache in: with Prefect's 80 MB all that a run writes stays in memory.
+    Its connections to SQLite get 1 MB to cache in: with Prefect's 80 MB all that a run writes stays in memory. Task
+    runs are written down soon after they are heard of, which a run's end waits for; Prefect's setting knows whole
+    seconds only.
 
     Args:
         server: `prefect.server.api.server`, whose application is not made yet.
     """
     from prefect.server.database.configurations import AioSqliteConfiguration
+    from prefect.server.services import task_run_recorder
 
     connected = AioSqliteConfiguration.setup_sqlite
 
@@ -106,6 +110,8 @@ def serve_one_run(server: Any) -> None:
         connection.execute("PRAGMA cache_size = -1000")
 
     AioSqliteConfiguration.setup_sqlite = setup  # type: ignore[method-assign, assignment]
+    recording = task_run_recorder.consumer
+    task_run_recorder.consumer = lambda **given: recording(**(given | {"flush_every": _FLUSH_EVERY_S}))
     server.Docket = server.background_worker = _nobody
 
 
