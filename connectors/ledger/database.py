@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SQLITE: Final = "sqlite:///"
 _LIST = re.compile(r"\bIN (NUMBERS|TEXTS)\((:\w+)\)")
 _LOCKS = re.compile(r"\s+FOR (?:UPDATE|SHARE)\b")
-# A larger cache saves no time, for the system keeps the file in memory anyway, and grows with the site until it is full.
+# A larger cache saves no time, for the system keeps the file in memory anyway, and grows with a site until it is full.
 _PRAGMAS = ("busy_timeout=30000", "journal_mode=WAL", "cache_size=-2048", "temp_store=MEMORY")
 _STATEMENTS = 256  # that SQLite keeps parsed; the ledger has about a hundred
 
