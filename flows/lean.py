@@ -127,16 +127,18 @@ class _Unused(ModuleType):
         super().__init__(name)
         self.__path__: list[str] = []
 
-    def __getattr__(self, name: str) -> type[Exception]:
+    def __getattr__(self, name: str) -> type:
         if name.startswith("__"):
             raise AttributeError(name)
+        made = self._make(name)
+        setattr(self, name, made)
+        return made
 
+    def _make(self, name: str) -> type:
         def refuse(self: Exception, *_: object, **__: object) -> None:
             raise RuntimeError(f"{type(self).__module__}.{name} is left out of this process")
 
-        made = type(name, (Exception,), {"__module__": self.__name__, "__init__": refuse})
-        setattr(self, name, made)
-        return made
+        return type(name, (Exception,), {"__module__": self.__name__, "__init__": refuse})
 
 
 class _Anything(type):
@@ -151,23 +153,16 @@ class _Anything(type):
 class _Idle(_Unused):
     """A module of whose names something is made, which nobody then uses."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-
+    def _make(self, name: str) -> type:
         def take(self: object, *_: object, **__: object) -> None: ...
 
-        made = _Anything(name, (), {"__module__": self.__name__, "__init__": take})
-        setattr(self, name, made)
-        return made
+        return _Anything(name, (), {"__module__": self.__name__, "__init__": take})
 
 
 class _Json(_Unused):
     """A module of whose types the values are JSON objects."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
+    def _make(self, name: str) -> type:  # noqa: ARG002 - whatever it is called
         return dict
 
 
