@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.extractors import pdf_layout
 from connectors.extractors.office import convert, properties
 from connectors.extractors.paper import DIFFERENCE, Properties, Text, extracted, heading, words
-from connectors.extractors.pdf_layout import Cell, Line
+from connectors.extractors.pdf_lines import Cell, Line
 from connectors.extractors.pdf_outline import Bookmark
 from connectors.extractors.unreadable import UnreadableError
 from connectors.media_types import PDF

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from connectors.extractors.pdf_layout import Line
+    from connectors.extractors.pdf_lines import Line
 
 _MARKS = re.compile(r"[\s\\#*`_|>~-]+")
 _ROMAN = re.compile(r"\b[ivxlc]+\b")

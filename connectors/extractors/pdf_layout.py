@@ -13,6 +13,7 @@ from connectors.extractors.pdf_outline import Outline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from connectors.extractors.pdf_lines import Line
     from connectors.extractors.pdf_outline import Bookmark
 
 _BULLET = re.compile(r"^(?:[•◦▪▸‣∗■●○➢✓–—-]|\uf0b7|\uf0a7)\s+(?=\S)")  # noqa: RUF001 - what books draw
@@ -23,34 +24,6 @@ _LONGEST_HEADING = 160
 _LETTERS = 4  # fewer may be a formula
 _SPECIAL = re.compile(r"^(\s*)([#>+]|\d+\.(?=\s))")
 _ENDS = re.compile(r"[.:;?!)\"”’]\s*$")  # noqa: RUF001 - as printed
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A piece of a line that stands apart from its neighbours."""
-
-    text: str
-    left: float
-    right: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One line of a page; coordinates in points, ``top`` above ``bottom``; ``cells`` where it has more than one."""
-
-    text: str
-    mono: bool = False
-    size: float = 10.0
-    left: float = 0.0
-    right: float = 0.0
-    top: float = 0.0
-    bottom: float = 0.0
-    cells: tuple[Cell, ...] = ()
-
-    @property
-    def char(self) -> float:
-        """The mean width of a character."""
-        return (self.right - self.left) / max(1, len(self.text.strip()))
 
 
 @dataclass(slots=True)

@@ -44,10 +44,6 @@ class Outline:
         self._at = found + 1
         return self._marks[found][0]
 
-    def peek(self, line: str, page: int) -> bool:
-        """Say whether a line would be a heading."""
-        return self._find(line, page) is not None
-
     def has(self, line: str) -> bool:
         """Say whether a line is in the outline, wherever."""
         return any(form in self._all for form in _forms(line))

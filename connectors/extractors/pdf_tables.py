@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.extractors.pdf_layout import Cell, Line
+    from connectors.extractors.pdf_lines import Cell, Line
 
 _ROWS = 2
 _LONG = 70  # characters: cells that are longer on average are columns of text
