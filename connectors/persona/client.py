@@ -16,7 +16,8 @@ from connectors.errors import FatalError, IngestError, RefusedError, RetryableEr
 from connectors.persona import training, wire
 from connectors.persona.masking import masked
 from connectors.settings import PERSONA_BASE_URL, PERSONA_VOICE_BASE_URL
-from connectors.web.guard import GuardError, open_client
+from connectors.web.address_book import GuardError
+from connectors.web.guard import open_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence

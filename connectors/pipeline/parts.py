@@ -262,7 +262,7 @@ def open_fetcher(source: SourceOptions, headers: Mapping[str, str], origin: str)
 
     door = None
     if source.http2:
-        from connectors.web.guard import AddressBook
+        from connectors.web.address_book import AddressBook
         from connectors.web.http2 import Http2Door
 
         door = Http2Door(AddressBook((origin,)))

@@ -2,66 +2,35 @@
 
 Its own (`http1`, `connection`), because every page costs a request: a fourth of aiohttp's CPU for it, and none of its
 0.4 s of import. The fetcher speaks to `Door` directly; everybody else gets the same door behind httpx's interface
-(`GuardedTransport`, by `guard.open_client`).
+(`guard.open_client`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import ada_url
 import httpx
 
-from connectors.web import urls
+from connectors.web.address_book import TlsError
 from connectors.web.connection import Connection, UnansweredError
-from connectors.web.guard import GuardError, TlsError
 from connectors.web.http1 import request_head
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from connectors.web.guard import AddressBook
+    from connectors.web.address_book import AddressBook, Place
     from connectors.web.http1 import Reader
 
 _NEXT_ADDRESS_S = 0.25
 _ASKED_AGAIN = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Methods that may be sent a second time when the connection that carried the first was closed already."""
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_NOT_SENT_FOR_OTHERS = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Scheme, host and port of a URL, as its one parser reads them."""
-
-    scheme: str
-    host: str
-    port: int
-
-
-@functools.lru_cache(maxsize=4096)
-def place_of(origin: str) -> Place:
-    """Return where an origin is.
-
-    Raises:
-        GuardError: it is no http(s) URL.
-    """
-    try:
-        parsed = ada_url.URL(origin)
-    except ValueError as error:
-        raise GuardError(f"{urls.redact(origin)} is no URL") from error
-    scheme = parsed.protocol[:-1]
-    if scheme not in {"http", "https"}:
-        raise GuardError(f"{scheme} is neither http nor https")
-    return Place(scheme, parsed.hostname, int(parsed.port) if parsed.port else (443 if scheme == "https" else 80))
 
 
 class Answer:
@@ -299,62 +268,3 @@ def _socket_for(book: AddressBook, address: str, port: int) -> socket.socket:
     made = socket.socket(family=family, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     made.setblocking(False)  # noqa: FBT003
     return made
-
-
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx's transport interface over a `Door`. Bodies come coded as they are on the wire."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request."""
-        uri = urls.normalise(str(request.url), keep_tracking=True)
-        if not uri:
-            raise GuardError(f"{urls.redact(str(request.url))[:200]} is no http(s) URL", request=request)
-        headers = [
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in request.headers.raw
-            if name.lower() not in _NOT_SENT_FOR_OTHERS
-        ]
-        try:
-            answer = await self._door.send(
-                request.method,
-                place_of(urls.origin(uri)),
-                urls.target_of(uri),
-                headers,
-                body=await request.aread() or None,
-                timeout=request.extensions.get("timeout", {}),
-            )
-        except httpx.RequestError as error:
-            error.request = request
-            raise
-        return httpx.Response(answer.status, headers=_raw(answer), stream=_Body(answer, request), request=request)
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._door.aclose()
-
-
-def _raw(answer: Answer) -> list[tuple[bytes, bytes]]:
-    return [
-        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
-        for name, value in answer.headers.pairs
-    ]
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, answer: Answer, request: httpx.Request) -> None:
-        self._answer = answer
-        self._request = request
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._answer.chunks():
-                yield chunk
-        except httpx.RequestError as error:
-            error.request = self._request
-            raise
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()

@@ -17,17 +17,17 @@ import httpx
 from connectors.errors import UsageError
 from connectors.models import Resource, Skipped
 from connectors.web import robots, urls
+from connectors.web.address_book import AddressBook, GuardError, TlsError, UnresolvedError, place_of, resolve
 from connectors.web.deadline import Deadline
 from connectors.web.decode import BoundedDecoder, DecodeError, TooLargeError
-from connectors.web.door import Door, place_of
-from connectors.web.guard import AddressBook, GuardError, TlsError, UnresolvedError, resolve
+from connectors.web.door import Door
 from connectors.web.politeness import Lane, seconds_until_retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from connectors.web.address_book import Resolver
     from connectors.web.door import Answer
-    from connectors.web.guard import Resolver
     from connectors.web.http2 import Http2Answer, Http2Door
 
 ACCEPT = "text/html,application/xhtml+xml,text/markdown;q=0.9,text/plain;q=0.9,application/pdf;q=0.8,*/*;q=0.5"

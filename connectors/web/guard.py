@@ -1,144 +1,85 @@
 """The one door out: every request of the program leaves through a transport that decides the address and dials it.
 
-Nothing else makes an HTTP client (a test looks for it). What the operator names (exact host and port) is allowed
-wherever it is; what a page, a redirect, a sitemap or a feed names must be a public address. The address that was
-checked is the address that is dialled, and TLS proves the host's name as always.
+Nothing else makes an HTTP client (a test looks for it). The address that was checked (`address_book`) is the address
+that is dialled (`door`), and TLS proves the host's name as always. The fetcher speaks to the door directly; here it
+is behind httpx's interface, for everybody else.
 """
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-import ada_url
 import httpx
 
 from connectors.web import urls
-from connectors.web.addresses import is_public
+from connectors.web.address_book import AddressBook, GuardError, place_of, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Iterable
 
-    Resolver = Callable[[str, int], Awaitable[list[str]]]
+    from connectors.web.address_book import Resolver
+    from connectors.web.door import Answer, Door
 
-RESOLVE_AGAIN_S = 300.0
-_MAX_HOSTS = 10_000
-
-
-class GuardError(httpx.RequestError):
-    """The address may not be dialled; no byte left us."""
+_NOT_SENT_FOR_OTHERS = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 
 
-class UnresolvedError(httpx.ConnectError):
-    """The host's name does not resolve; no byte left us."""
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """httpx's transport interface over a `Door`. Bodies come coded as they are on the wire."""
 
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
-class TlsError(httpx.ConnectError):
-    """The other side could not prove its name; no byte of the request left us."""
-
-
-async def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host by the system's resolver, IPv4 first where it says so.
-
-    Raises:
-        OSError: the name does not resolve.
-    """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-class AddressBook:
-    """Decides which addresses a host may be dialled at, once, and remembers it for five minutes.
-
-    Args:
-        allowed: URLs or origins that the operator named: their exact host and port may be anywhere.
-        resolver: how names become addresses; tests bring their own.
-        public: which addresses anybody may dial; tests have no others than loopback.
-        again_s: how long a decision holds.
-    """
-
-    def __init__(
-        self,
-        allowed: Iterable[str] = (),
-        *,
-        resolver: Resolver = resolve,
-        public: Callable[[str], bool] = is_public,
-        again_s: float = RESOLVE_AGAIN_S,
-    ) -> None:
-        self._allowed = {_place(form) for url in allowed if (form := urls.normalise(url))}
-        self._resolver = resolver
-        self._public = public
-        self._again_s = again_s
-        self._known: dict[tuple[str, int], tuple[float, list[str]]] = {}
-        self._asking: dict[tuple[str, int], asyncio.Lock] = {}
-        self._dialable: set[tuple[str, int]] = set()
-
-    def is_operators(self, origin: str) -> bool:
-        """Say whether the operator named this origin."""
-        return _place(origin) in self._allowed
-
-    async def addresses(self, host: str, port: int) -> list[str]:
-        """Return the addresses to dial, all of them allowed.
-
-        Raises:
-            GuardError: one of them is not public and the operator did not name this host and port.
-            UnresolvedError: the name does not resolve.
-        """
-        key = (host, port)
-        cached = self._known.get(key)
-        if cached is not None and monotonic() - cached[0] < self._again_s:
-            return cached[1]
-        async with self._asking.setdefault(key, asyncio.Lock()):
-            cached = self._known.get(key)
-            if cached is not None and monotonic() - cached[0] < self._again_s:
-                return cached[1]
-            found = await self._decide(host, port)
-        self._asking.pop(key, None)
-        if len(self._known) >= _MAX_HOSTS:
-            self._known.clear()
-            self._dialable.clear()
-        self._known[key] = (monotonic(), found)
-        self._dialable.update((address, port) for address in found)
-        return found
-
-    async def _decide(self, host: str, port: int) -> list[str]:
-        bare = host.removeprefix("[").removesuffix("]")
-        found = [bare] if _is_literal(bare) else await self._ask(bare, port)
-        if (host, port) in self._allowed:
-            return found
-        for address in found:
-            if not self._public(address):
-                raise GuardError(f"{host} is {address}, which is no public address, and it is not one you named")
-        return found
-
-    async def _ask(self, host: str, port: int) -> list[str]:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request."""
+        uri = urls.normalise(str(request.url), keep_tracking=True)
+        if not uri:
+            raise GuardError(f"{urls.redact(str(request.url))[:200]} is no http(s) URL", request=request)
+        headers = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in request.headers.raw
+            if name.lower() not in _NOT_SENT_FOR_OTHERS
+        ]
         try:
-            found = await self._resolver(host, port)
-        except (OSError, UnicodeError) as error:
-            raise UnresolvedError(f"the name {host} does not resolve") from error
-        if not found:
-            raise UnresolvedError(f"the name {host} does not resolve")
-        return found
+            answer = await self._door.send(
+                request.method,
+                place_of(urls.origin(uri)),
+                urls.target_of(uri),
+                headers,
+                body=await request.aread() or None,
+                timeout=request.extensions.get("timeout", {}),
+            )
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        return httpx.Response(answer.status, headers=_raw(answer), stream=_Body(answer, request), request=request)
 
-    def may_dial(self, address: str, port: int) -> bool:
-        """Say whether this very address was decided: the last check, made where the socket is opened."""
-        return (address, port) in self._dialable
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._door.aclose()
 
 
-def _place(origin: str) -> tuple[str, int]:
-    parsed = ada_url.URL(origin)
-    return parsed.hostname, int(parsed.port) if parsed.port else (443 if parsed.protocol == "https:" else 80)
+def _raw(answer: Answer) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.encode("utf-8", "surrogateescape"), value.encode("utf-8", "surrogateescape"))
+        for name, value in answer.headers.pairs
+    ]
 
 
-def _is_literal(host: str) -> bool:
-    try:
-        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
-    except (OSError, ValueError):
-        return False
-    return True
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, answer: Answer, request: httpx.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._answer.chunks():
+                yield chunk
+        except httpx.RequestError as error:
+            error.request = self._request
+            raise
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
 
 
 class _Capped(httpx.AsyncBaseTransport):
@@ -211,7 +152,7 @@ def open_client(
     The errors are httpx's: `GuardError`, `httpx.ConnectError` (`UnresolvedError` and `TlsError` are kinds of it) and
     `httpx.ConnectTimeout` mean that no byte of the request left us; anything else may have arrived.
     """
-    from connectors.web.door import Door, GuardedTransport
+    from connectors.web.door import Door
 
     guarded = GuardedTransport(Door(AddressBook(allowed, resolver=resolver), connections=connections))
     return httpx.AsyncClient(

@@ -15,15 +15,14 @@ import httpcore
 import httpx
 
 from connectors.errors import UsageError
+from connectors.web.address_book import TlsError
 from connectors.web.door import tls_context
-from connectors.web.guard import TlsError
 from connectors.web.http1 import Fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 
-    from connectors.web.door import Place
-    from connectors.web.guard import AddressBook
+    from connectors.web.address_book import AddressBook, Place
 
 
 # Its parts log every field that is sent and received, and the operator's own are among them.

@@ -24,11 +24,12 @@ from connectors.sources.feed import Feed
 from connectors.sources.sitemap import Sitemap
 from connectors.sources.website import Website
 from connectors.web import urls
+from connectors.web.address_book import AddressBook
 from connectors.web.addresses import is_public
 from connectors.web.door import Door
 from connectors.web.fetcher import Fetcher, Limits
 from connectors.web.frontier import MemoryStore
-from connectors.web.guard import AddressBook, open_client
+from connectors.web.guard import open_client
 from connectors.web.sites import Sites
 
 OPEN: list[Fetcher] = []

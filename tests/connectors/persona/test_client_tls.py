@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from connectors.errors import RetryableError
-from connectors.web.door import Door, place_of
-from connectors.web.guard import AddressBook, TlsError
+from connectors.web.address_book import AddressBook, TlsError, place_of
+from connectors.web.door import Door
 from tests.connectors.persona.serving import client_of, page
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")

@@ -255,8 +255,8 @@ async def test_a_page_that_keeps_failing_is_a_fault_and_the_rest_goes_on(site):
 
 async def test_with_domain_scope_other_hosts_of_the_domain_are_crawled_each_by_its_own_robots(site):
     """Both hosts are on loopback by a resolver of the test's own; the operator named both."""
+    from connectors.web.address_book import AddressBook
     from connectors.web.door import Door
-    from connectors.web.guard import AddressBook
 
     www, docs = f"http://www.example.test:{site.port}", f"http://docs.example.test:{site.port}"
 

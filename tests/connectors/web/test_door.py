@@ -12,9 +12,10 @@ import pytest
 from loopback import Reply, Site
 
 from connectors.models import Resource
-from connectors.web.door import Door, _socket_for, place_of
+from connectors.web.address_book import AddressBook, GuardError, UnresolvedError, place_of
+from connectors.web.door import Door, _socket_for
 from connectors.web.fetcher import Fetcher, Limits
-from connectors.web.guard import AddressBook, GuardError, UnresolvedError, open_client
+from connectors.web.guard import open_client
 
 
 @pytest.fixture(scope="module")

@@ -98,8 +98,8 @@ async def test_headers_of_the_operator_go_to_the_named_origin_only(site, strange
     site.routes["/a"] = redirect(f"{stranger.url}/b")
     stranger.page("/b")
     # Both are on loopback, so the stranger is allowed as well; its own fetcher has no headers for it.
+    from connectors.web.address_book import AddressBook
     from connectors.web.door import Door
-    from connectors.web.guard import AddressBook
 
     book = AddressBook((site.url,), public=lambda _: True)
     fetcher = make_fetcher(headers={"Authorization": "secret", "X-API-Key": "k"}, door=Door(book))

@@ -14,8 +14,8 @@ import pytest
 from loopback import free_port
 
 from connectors.models import Resource
+from connectors.web.address_book import AddressBook
 from connectors.web.fetcher import Fetcher, Limits
-from connectors.web.guard import AddressBook
 from connectors.web.http2 import Http2Door
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
