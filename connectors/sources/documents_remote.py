@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from connectors.errors import UsageError
-from connectors.sources.documents import Entry, StillChangingError
+from connectors.sources.documents_store import Entry, StillChangingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

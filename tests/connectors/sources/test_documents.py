@@ -10,7 +10,9 @@ import pytest
 from connectors.errors import UsageError
 from connectors.models import Due, Resource, Skipped
 from connectors.settings import DocumentsSource
-from connectors.sources.documents import Documents, LocalFiles, StillChangingError
+from connectors.sources.documents import Documents
+from connectors.sources.documents_local import LocalFiles
+from connectors.sources.documents_store import StillChangingError
 
 
 async def read(where, *, known=None, max_bytes=1_000_000, **options):
