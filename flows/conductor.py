@@ -12,7 +12,7 @@ from flows.facts import Facts, gather
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from connectors.pipeline.run import IngestRun
+    from connectors.pipeline.ingest_run import IngestRun
 
 
 BATCHES_IN_FLIGHT = 3

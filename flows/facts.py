@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from connectors.pipeline.run import IngestRun
+    from connectors.pipeline.ingest_run import IngestRun
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from flows import told
 from flows.conductor import Conductor
 
 if TYPE_CHECKING:
-    from connectors.pipeline.run import Purpose
+    from connectors.pipeline.ingest_run import Purpose
     from connectors.settings import AnySource
 
 

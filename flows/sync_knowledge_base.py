@@ -117,8 +117,7 @@ async def _on_the_pool(sources: Sequence[AnySource], each: dict[str, Any]) -> li
 
 
 async def _as_deployment(source: AnySource, each: dict[str, Any]) -> State[Any]:
-    from connectors.pipeline.parts import public_address
-    from connectors.pipeline.run import origin_of
+    from connectors.pipeline.naming import origin_of, public_address
 
     kind, address = origin_of(source)
     asked = {"name": source.name, "kind": kind, "address": public_address(address), **each}
@@ -159,8 +158,7 @@ async def _all(sources: list[AnySource], credentials: str) -> list[dict[str, Any
 
 async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
     """Sync one source as a run of its own; one that cannot be opened does not keep the others from it."""
-    from connectors.pipeline.parts import public_address
-    from connectors.pipeline.run import origin_of
+    from connectors.pipeline.naming import origin_of, public_address
 
     kind, address = origin_of(source)
     try:

@@ -1,9 +1,8 @@
-"""Puts a run together: opens the ledger, the knowledge base, the worker processes and the source."""
+"""What a run is put together from: opens the ledger, the knowledge base, the worker processes and the source."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors import errors, memory
-from connectors.models import CleaningRules
+from connectors import errors
 from connectors.state import StateSettings
 
 if TYPE_CHECKING:
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from connectors.ledger import Ledger, Run
     from connectors.models import Cleaners, Due, Resource, Skipped, Source
     from connectors.persona.client import PersonaClient
-    from connectors.pipeline.progress import Progress
-    from connectors.pipeline.run import IngestRun, Purpose
     from connectors.settings import AnySource, PersonaSettings, SourceOptions
     from connectors.web.fetcher import Fetcher
 
@@ -39,115 +35,6 @@ class Destination:
     key: str
     where: str
     client: PersonaClient
-
-
-async def assemble(
-    source: AnySource,
-    *,
-    persona: PersonaSettings,
-    state: StateSettings,
-    purpose: Purpose,
-    progress: Progress,
-    cleaners: Callable[[], Cleaners],
-) -> IngestRun:
-    """Open everything a run needs; what was opened is closed again when a later step fails."""
-    from connectors.extractors import tidy
-    from connectors.pipeline.collect import Collector
-    from connectors.pipeline.deliver import Delivery
-    from connectors.pipeline.run import IngestRun, name_of, origin_of
-
-    memory.share_arenas()
-    headers = header_values(source.header, os.environ)
-    rules = CleaningRules(select=source.select, remove=source.remove)
-    kind, origin = origin_of(source)
-    name = name_of(source)
-    async with contextlib.AsyncExitStack() as stack:
-        written = rehearsal_state(state, stack) if source.dry_run else state
-        ledger = open_ledger(written)
-        stack.push_async_callback(ledger.close)
-        destination = await open_destination(source, persona=persona, state=written)
-        stack.push_async_callback(destination.client.close)
-        run = await ledger.begin(
-            source=name,
-            kind=kind,
-            origin=public_address(origin),
-            destination=destination.key,
-            options=public_options(source),
-            purpose=purpose,
-            config=tidy.config_fingerprint(rules),
-        )
-        pool = cleaners()
-        stack.push_async_callback(pool.close)
-        pool.warm()
-        rest = await what_is_left(source, ledger, run)
-        reader, fetcher = open_source(rest, headers=headers, ledger=ledger, run=run)
-        if fetcher is not None:
-            stack.push_async_callback(fetcher.aclose)
-        delivery = Delivery(ledger, destination.client, source)
-        collector = Collector(
-            ledger=ledger,
-            run=run,
-            source=reader,
-            pool=pool,
-            rules=rules,
-            progress=progress,
-            render=_renderer(source, fetcher, stack, cuts=getattr(reader, "cuts", None)),
-            render_always=source.render == "always",
-            alternate=getattr(reader, "fetch_alternate", None),
-        )
-        return (_rehearsal() if source.dry_run else IngestRun)(
-            source=source,
-            run=run,
-            ledger=ledger,
-            persona=destination.client,
-            pool=pool,
-            collector=collector,
-            delivery=delivery,
-            where=destination.where.replace(str(written.folder()), str(state.folder())),
-            progress=progress,
-            purpose=purpose,
-            closers=[stack.pop_all().aclose],
-        )
-    raise AssertionError
-
-
-def _rehearsal() -> type[IngestRun]:
-    from connectors.pipeline.rehearse import Rehearsal
-
-    return Rehearsal
-
-
-def public_options(source: SourceOptions) -> dict[str, object]:
-    """Return a source's options as the ledger and Prefect may keep them: no header's value, no password, no token."""
-    options = source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    if source.header:
-        options["header"] = [f"{line.partition(':')[0].strip()}: (withheld)" for line in source.header]
-    for key in {"website", "feed", "sitemap", "git", "documents", "persona-url"} & options.keys():
-        options[key] = public_address(options[key])
-    return options
-
-
-def public_address(address: str) -> str:
-    """Return where a source is as it may be kept and shown; a path is what it is, a URL loses password and tokens."""
-    from connectors.web.urls import redact
-
-    return redact(address) if "://" in address else address
-
-
-def _renderer(
-    source: SourceOptions, fetcher: Fetcher | None, stack: contextlib.AsyncExitStack, *, cuts: Counter[str] | None
-) -> Callable[[Resource], Awaitable[Resource | Skipped]] | None:
-    """Return what renders a page, or None where that is not wanted or cannot be done on this machine."""
-    if source.render == "never" or fetcher is None:
-        return None
-    with contextlib.suppress(ImportError):
-        from connectors.web import render
-
-        if render.available() or source.render == "always":
-            renderer = render.Renderer(fetcher, cuts=cuts)
-            stack.push_async_callback(renderer.close)
-            return renderer.render
-    return None
 
 
 def rehearsal_state(state: StateSettings, stack: contextlib.AsyncExitStack) -> StateSettings:
@@ -274,6 +161,22 @@ def open_fetcher(source: SourceOptions, headers: Mapping[str, str], origin: str)
         allowed=(origin,),
         door=door,
     )
+
+
+def open_renderer(
+    source: SourceOptions, fetcher: Fetcher | None, stack: contextlib.AsyncExitStack, *, cuts: Counter[str] | None
+) -> Callable[[Resource], Awaitable[Resource | Skipped]] | None:
+    """Return what renders a page, or None where that is not wanted or cannot be done on this machine."""
+    if source.render == "never" or fetcher is None:
+        return None
+    with contextlib.suppress(ImportError):
+        from connectors.web import render
+
+        if render.available() or source.render == "always":
+            renderer = render.Renderer(fetcher, cuts=cuts)
+            stack.push_async_callback(renderer.close)
+            return renderer.render
+    return None
 
 
 def header_values(lines: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, str]:

@@ -8,8 +8,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from connectors.pipeline.changes import Changes
+from connectors.pipeline.ingest_run import IngestRun
 from connectors.pipeline.reconcile import Coverage
-from connectors.pipeline.run import IngestRun
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,352 +1,27 @@
-"""One run of one source, from its first request to its summary."""
+"""Opens a run of a source: what it reads, what cleans it, where it is written down, and where its pages go."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import urlsplit
+import contextlib
+import os
+from typing import TYPE_CHECKING
 
-from connectors import errors, memory
-from connectors.pipeline import enriching, summaries
+from connectors import memory
+from connectors.extractors import tidy
+from connectors.models import CleaningRules
+from connectors.pipeline import naming, parts
+from connectors.pipeline.collect import Collector
+from connectors.pipeline.deliver import Delivery
+from connectors.pipeline.ingest_run import IngestRun
 from connectors.pipeline.progress import Progress
-from connectors.settings import (
-    DocumentsSource,
-    FeedSource,
-    GitSource,
-    PersonaSettings,
-    SitemapSource,
-    StateSettings,
-    WebsiteSource,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from connectors.ledger import Ledger, Run
-    from connectors.models import Cleaners, Kind
-    from connectors.persona.client import PersonaClient
-    from connectors.pipeline.collect import Collector
-    from connectors.pipeline.deliver import BatchHead, BatchOutcome, Changes, Delivery
-    from connectors.pipeline.reconcile import Coverage
-    from connectors.settings import AnySource
-
-log = logging.getLogger(__name__)
-
-OUTBOX_BYTES: Final = 2 * 1024**3
-"""The most text that waits to be sent while the knowledge base is away; then the crawl waits."""
-_LOOKS: Final = 16  # how often the outbox is measured while it fills once
-Purpose = Literal["import", "sync"]
-_CUT_SHORT = {
-    "max-pages",
-    "robots-unreachable",
-    "source-unreadable",
-    "sitemap-unreadable",
-    "feed-unreadable",
-    "unreadable-folder",
-}
-"""What makes a crawl incomplete although it came to its end: what it did not meet may still be there."""
-
-
-def origin_of(source: AnySource) -> tuple[Kind, str]:
-    """Return a source's kind and its address."""
-    match source:
-        case WebsiteSource():
-            return "website", source.website
-        case DocumentsSource():
-            return "documents", source.documents
-        case FeedSource():
-            return "feed", source.feed
-        case SitemapSource():
-            return "sitemap", source.sitemap
-        case GitSource():
-            return "git", source.git
-
-
-def name_of(source: AnySource) -> str:
-    """Return what a source is called: its name, else its address without the scheme."""
-    if source.name:
-        return source.name
-    _, origin = origin_of(source)
-    parts = urlsplit(origin)
-    return (parts.netloc.rpartition("@")[2] + parts.path).rstrip("/") if parts.netloc else origin.rstrip("/")
-
-
-@dataclass(slots=True, kw_only=True)
-class IngestRun:
-    """An open run. The flow (or a test) calls its stages; each is safe to call again.
-
-    Attributes:
-        where: where the pages go, in words: ``the embedded knowledge base`` or the API's address.
-        progress: live numbers.
-    """
-
-    source: AnySource
-    run: Run
-    ledger: Ledger
-    persona: PersonaClient
-    pool: Cleaners
-    collector: Collector
-    delivery: Delivery
-    where: str
-    progress: Progress
-    purpose: Purpose
-    closers: list[Any] = field(default_factory=list)
-    started: float = field(default_factory=time.perf_counter)
-    coverage: Coverage | None = None
-    changes: Changes | None = None
-    crawl_s: float = 0.0
-    deliver_s: float = 0.0
-    failure: errors.IngestError | None = None
-    stopping: bool = False
-    outbox_bytes: int = OUTBOX_BYTES
-    prompts_made: list[str] = field(default_factory=list)
-    reviewed: int = 0
-    _subject: enriching.Subject | None = None
-    _collecting: asyncio.Task[None] | None = None
-    _due: asyncio.Event = field(default_factory=asyncio.Event)
-    _due_pages: int = 0
-    _closed: bool = False
-    _unmeasured: int = OUTBOX_BYTES  # the first item measures: an earlier run may have left much
-    _crowded: bool = False
-    _waits: int = 0
-    _under_way: int = 0
-    _idle: bool = False
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        """Hear from the collector when pages become due, and let it wait while too many are."""
-        self.collector.on_pages = self.on_pages
-        self.collector.room = self.room
-
-    @property
-    def id(self) -> str:
-        """The run's number in the ledger, as people write it."""
-        return str(self.run.id)
-
-    @property
-    def name(self) -> str:
-        """The source's name."""
-        return self.run.source
-
-    @property
-    def kind(self) -> str:
-        """The source's kind."""
-        return self.run.kind
-
-    @property
-    def resumed(self) -> bool:
-        """Whether this run goes on where one that was stopped left off."""
-        return self.run.resumed
-
-    @property
-    def complete(self) -> bool:
-        """Whether the whole source was seen: only then is what was not met evidence of anything."""
-        rules = {key.partition(":")[2] for key in self.progress.rules}
-        return self.collector.complete and self.failure is None and not _CUT_SHORT & rules
-
-    def start(self) -> asyncio.Task[None]:
-        """Begin to crawl and clean in the background; `collect` awaits it."""
-        if self._collecting is None:
-            self._collecting = asyncio.create_task(self._collect(), name=f"collect {self.name}")
-        return self._collecting
-
-    async def collect(self) -> None:
-        """Crawl, clean and record, to the end or until `stop`.
-
-        Raises:
-            UsageError: the source as a whole cannot be read; what to do next.
-            FatalError: the state cannot be written.
-        """
-        await asyncio.shield(self.start())
-
-    async def _collect(self) -> None:
-        began = time.perf_counter()
-        self.progress.stage = "crawling"
-        try:
-            await self.collector.collect()
-        except asyncio.CancelledError:
-            if not self.stopping:
-                raise
-        except errors.IngestError as error:
-            self.failure = error
-            raise
-        finally:
-            self.crawl_s = time.perf_counter() - began
-            self._due.set()
-            await self.pool.close()  # nothing is cleaned any more, and reading back takes memory of its own
-            memory.give_back()
-
-    def on_pages(self, count: int) -> None:
-        """Note that so many page versions became due."""
-        self._due_pages += count
-        if self._due_pages >= self.source.batch_size:
-            self._due.set()
-
-    async def room(self, size: int) -> None:
-        """Wait while the outbox is full; the crawl goes on when delivery has made room.
-
-        Raises:
-            FatalError: no room will come of it in this run.
-        """
-        self._unmeasured += size
-        if self._unmeasured < self.outbox_bytes // _LOOKS:
-            return
-        taken_up_at = self.outbox_bytes * _LOOKS
-        while not self.stopping and (waiting := await self.delivery.waiting_bytes(self.run)) >= self.outbox_bytes:
-            if await self.delivery.gave_up() or (self._idle and waiting >= taken_up_at):
-                raise errors.FatalError(_full(waiting))
-            if self._idle:  # what is left was given up: once more, as long as that makes it less
-                taken_up_at = waiting
-                self.delivery.take_up_again()
-            self._waits += not self._crowded
-            self._crowded, self._idle = True, False
-            self._moved.clear()
-            self._due.set()
-            await self._moved.wait()
-        self._crowded = False
-        self._unmeasured = 0
-
-    async def batches(self) -> AsyncIterator[BatchHead]:
-        """Yield batches to deliver while the crawl goes on; ends when everything due was yielded."""
-        task = self.start()
-        while True:
-            over = task.done()
-            self._due_pages = 0
-            self._due.clear()
-            heads = await self.delivery.cut(self.run, final=over and not self.stopping, partial=self._crowded)
-            self._under_way += len(heads)
-            if self._crowded and not self._under_way:
-                self._idle = True
-                self._moved.set()
-            for head in heads:
-                self.progress.batches += 1
-                yield head
-            if over or self.stopping:
-                return
-            waiting = asyncio.create_task(self._due.wait())
-            await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-
-    async def deliver(self, batch_id: int) -> BatchOutcome:
-        """Deliver one batch, with its retries, and say what became of it."""
-        began = time.perf_counter()
-        try:
-            outcome = await self.delivery.deliver(self.run, batch_id)
-        finally:
-            self.deliver_s += time.perf_counter() - began
-            self._under_way -= 1
-            self._moved.set()
-        if outcome.state == "delivered":
-            self.progress.delivered += outcome.pages
-        else:
-            self.progress.batches_failed += 1
-        return outcome
-
-    async def change(self) -> Changes:
-        """Update what changed at the source and remove what is gone, as far as evidence and guards allow."""
-        self.changes = await self.delivery.change(self.run, complete=self.complete)
-        return self.changes
-
-    async def verify(self) -> Coverage:
-        """Read the knowledge base back and say whether every page is there exactly once."""
-        self.progress.stage = "verifying"
-        self.coverage = await self.delivery.verify(self.run)
-        self.progress.verified = self.coverage.verified
-        return self.coverage
-
-    async def prompts(self) -> list[str]:
-        """Ask for prompts about what the run brought; keeps and returns them."""
-        self.progress.stage = "enriching"
-        self.prompts_made = await enriching.ask_for_prompts(self._brought(), self.persona)
-        return self.prompts_made
-
-    async def review(self) -> int:
-        """Submit findings for review; returns how many."""
-        self.progress.stage = "enriching"
-        found = await enriching.submit_findings(self._brought(), self.persona)
-        self.reviewed = len(found)
-        self._subject = None
-        return self.reviewed
-
-    def _brought(self) -> enriching.Subject:
-        if self._subject is None:
-            self._subject = enriching.Subject(self.ledger, self.run, only="brought")
-        return self._subject
-
-    def stop(self) -> None:
-        """Stop at the next safe point: what was fetched and sent stays so, the next run goes on from here."""
-        self.stopping = True
-        if self._collecting and not self._collecting.done():
-            self._collecting.cancel()
-        self._due.set()
-
-    async def finish(self) -> dict[str, Any]:
-        """Close the run's books and return the summary of this source (docs: the public interface)."""
-        summary = await self.summary()
-        if self.stopping:
-            await self.ledger.release(self.run)
-        else:
-            await self.ledger.finish(self.run, state=summary["state"], complete=self.complete, summary=summary)
-        self.progress.stage = "done"
-        await self.close()
-        return summary
-
-    async def summary(self) -> dict[str, Any]:
-        """Return the numbers of this run so far, from the ledger."""
-        counts = await self.ledger.counts(self.run)
-        summary = summaries.of(counts)
-        summary.update(
-            name=self.name,
-            kind=self.kind,
-            run=self.id,
-            where=self.where,
-            verified=self.coverage.verified if self.coverage else 0,
-            prompts=len(self.prompts_made),
-            reviewed=self.reviewed,
-            seconds={
-                "total": round(time.perf_counter() - self.started, 3),
-                "crawl": round(self.crawl_s, 3),
-                "deliver": round(self.deliver_s, 3),
-            },
-        )
-        summary["problems"] = summaries.problems(
-            counts, coverage=self.coverage, failure=self.failure, changes=self.changes
-        )
-        cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self._waits}
-        summary["notes"] = summaries.notes(counts, {**getattr(self.collector.source, "cuts", {}), **cuts})
-        if self.changes and self.changes.withheld:
-            summary["approval"] = summaries.approval(self.changes, run=self.id)
-        summary["state"] = self._state(summary)
-        return summary
-
-    def _state(self, summary: dict[str, Any]) -> str:
-        if self.stopping or isinstance(self.failure, errors.FatalError):
-            return "stopped"
-        if summary["problems"]:
-            return "failed"
-        return "awaiting-approval" if self.changes and self.changes.withheld else "completed"
-
-    async def close(self) -> None:
-        """Let go of processes, connections and the ledger; an unfinished run stays resumable."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._collecting and not self._collecting.done():
-            self._collecting.cancel()
-            await asyncio.gather(self._collecting, return_exceptions=True)
-        for closer in self.closers:
-            await closer()
-
-
-def _full(waiting: int) -> str:
-    size = f"{waiting / 1024**3:.1f} GiB" if waiting >= 1024**3 else f"{waiting / 1024:.0f} KiB"
-    return (
-        f"{size} of text wait to be sent and the knowledge base takes none of it, so the crawl stopped here. Nothing "
-        "is lost: when the knowledge base is back, run the same command again; it goes on where this one stopped."
-    )
+    from connectors.models import Cleaners
+    from connectors.pipeline.ingest_run import Purpose
+    from connectors.settings import AnySource, PersonaSettings, StateSettings
 
 
 async def open_run(
@@ -360,6 +35,8 @@ async def open_run(
 ) -> IngestRun:
     """Open the ledger, the knowledge base and the source, and take the source's lease.
 
+    What was opened is closed again when a later step fails.
+
     Args:
         cleaners: makes what cleans; None: a process a core of this machine.
 
@@ -367,15 +44,68 @@ async def open_run(
         UsageError: an option that cannot work, or another run of this source is active.
         FatalError: the state cannot be written.
     """
-    from connectors.pipeline import parts
-
-    run = await parts.assemble(
-        source,
-        persona=persona,
-        state=state,
-        purpose=purpose,
-        progress=progress if progress is not None else Progress(),
-        cleaners=cleaners or parts.open_pool,
-    )
+    memory.share_arenas()
+    headers = parts.header_values(source.header, os.environ)
+    rules = CleaningRules(select=source.select, remove=source.remove)
+    progress = progress if progress is not None else Progress()
+    async with contextlib.AsyncExitStack() as stack:
+        written = parts.rehearsal_state(state, stack) if source.dry_run else state
+        ledger = parts.open_ledger(written)
+        stack.push_async_callback(ledger.close)
+        destination = await parts.open_destination(source, persona=persona, state=written)
+        stack.push_async_callback(destination.client.close)
+        run = await _begin(ledger, source, destination=destination.key, purpose=purpose, rules=rules)
+        pool = (cleaners or parts.open_pool)()
+        stack.push_async_callback(pool.close)
+        pool.warm()
+        rest = await parts.what_is_left(source, ledger, run)
+        reader, fetcher = parts.open_source(rest, headers=headers, ledger=ledger, run=run)
+        if fetcher is not None:
+            stack.push_async_callback(fetcher.aclose)
+        opened = _kind_of_run(source)(
+            source=source,
+            run=run,
+            ledger=ledger,
+            persona=destination.client,
+            pool=pool,
+            collector=Collector(
+                ledger=ledger,
+                run=run,
+                source=reader,
+                pool=pool,
+                rules=rules,
+                progress=progress,
+                render=parts.open_renderer(source, fetcher, stack, cuts=getattr(reader, "cuts", None)),
+                render_always=source.render == "always",
+                alternate=getattr(reader, "fetch_alternate", None),
+            ),
+            delivery=Delivery(ledger, destination.client, source),
+            where=destination.where.replace(str(written.folder()), str(state.folder())),
+            progress=progress,
+            purpose=purpose,
+        )
+        opened.closers.append(stack.pop_all().aclose)
     memory.collect_rarely()
-    return run
+    return opened
+
+
+async def _begin(ledger: Ledger, source: AnySource, *, destination: str, purpose: Purpose, rules: CleaningRules) -> Run:
+    kind, origin = naming.origin_of(source)
+    return await ledger.begin(
+        source=naming.name_of(source),
+        kind=kind,
+        origin=naming.public_address(origin),
+        destination=destination,
+        options=naming.public_options(source),
+        purpose=purpose,
+        config=tidy.config_fingerprint(rules),
+    )
+
+
+def _kind_of_run(source: AnySource) -> type[IngestRun]:
+    """Return what a run of this source is: one that delivers, or one that only says what it would do."""
+    if not source.dry_run:
+        return IngestRun
+    from connectors.pipeline.rehearse import Rehearsal
+
+    return Rehearsal

@@ -13,7 +13,7 @@ from flows.options import cleaners_option, source_of, source_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.pipeline.run import IngestRun, Purpose
+    from connectors.pipeline.ingest_run import IngestRun, Purpose
     from connectors.settings import AnySource, PersonaSettings, StateSettings
     from flows.session import Prefect
 
@@ -127,7 +127,7 @@ async def run_one(
 
 def flow_of(source: AnySource, run: IngestRun, purpose: Purpose) -> tuple[tuple[str, str], dict[str, Any]]:
     """Return the flow that tells of a run, and the parameters it is shown with."""
-    from connectors.pipeline.parts import public_options
+    from connectors.pipeline.naming import public_options
 
     shown = public_options(source)
     if purpose == "import" and run.kind in FLOWS:

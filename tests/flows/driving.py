@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from connectors.pipeline.run import IngestRun
+    from connectors.pipeline.ingest_run import IngestRun
 
 
 async def carried_out(
