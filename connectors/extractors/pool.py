@@ -206,6 +206,7 @@ class _Child(asyncio.Protocol):
     ready: bool = False
     retiring: bool = False
     killed: str = ""
+    hung_up: bool = False
     jobs: deque[_Job] = field(default_factory=deque)
     _buffer: bytearray = field(default_factory=bytearray)
     _transport: asyncio.Transport | None = None
@@ -232,6 +233,8 @@ class _Child(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self.hung_up:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -286,11 +289,10 @@ class _Child(asyncio.Protocol):
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Close the socket: a child that reads it ends."""
+        """Close the socket: a child that reads it ends. One that is being connected is closed once it is."""
+        self.hung_up = True
         if self._transport is not None:
             self._transport.abort()
-        else:
-            self.socket.close()
 
     async def ended(self) -> int:
         """Wait until the process has ended, and see to it that it does; return its exit code."""

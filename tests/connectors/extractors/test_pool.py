@@ -61,6 +61,21 @@ async def test_no_child_outlives_close():
             os.kill(pid, 0)
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_pool_that_is_closed_while_its_first_process_starts_leaves_nothing_and_says_nothing(turns, caplog):
+    pool = CleanerPool(1)
+    pool.warm()
+    (child,) = pool._children
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await pool.close()
+    await asyncio.sleep(0.01)
+    assert child.process.returncode is not None
+    assert child.socket.fileno() == -1
+    assert child.stderr.closed
+    assert caplog.records == []
+
+
 PARENT = """
 import asyncio, sys, time
 from connectors.extractors.pool import CleanerPool

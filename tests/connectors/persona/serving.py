@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from connectors.models import Outgoing
 from connectors.persona.client import PersonaClient
 from connectors.persona.server import create_app
+from tests.loopback import listening
 
 SECRET = "canary-3f9c-secret"
 
@@ -54,23 +55,20 @@ async def answering(*parts: bytes, reset: bool = False, pause_s: float = 0.0) ->
     requests: list[bytes] = []
 
     async def talk(reader, writer):
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(
-                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
-            )
-            requests.append(head + await reader.readexactly(length))
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
-                await asyncio.sleep(pause_s)
-            if reset:
-                writer.transport.abort()
-        writer.close()
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
+        requests.append(head + await reader.readexactly(length))
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause_s)
+        if reset:
+            writer.transport.abort()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/persona/", requests
+    async with listening(talk) as port:
+        yield f"http://127.0.0.1:{port}/persona/", requests
 
 
 def http(body: bytes, *, status: str = "200 OK", media: str = "application/json", head: str = "") -> bytes:

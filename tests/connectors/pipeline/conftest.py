@@ -1,6 +1,7 @@
 """A website of the test's own on loopback, and a place for state: what the pipeline's tests share."""
 
 import asyncio
+import contextlib
 import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from html import escape
 import pytest
 
 from connectors.settings import PersonaSettings, StateSettings
+from tests.loopback import listening
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Site:
         """Serve on a free port; ``base`` is then the address of ``/``."""
 
         async def speak(reader, writer):
-            try:
+            with contextlib.suppress(IndexError):
                 while line := (await reader.readline()).decode("latin-1").strip():
                     path = line.split(" ")[1]
                     headers = {}
@@ -81,17 +83,10 @@ class Site:
                     ]
                     writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
                     await writer.drain()
-            except (ConnectionError, asyncio.IncompleteReadError, IndexError):
-                pass
-            finally:
-                writer.close()
 
-        server = await asyncio.start_server(speak, "127.0.0.1", 0)
-        self.base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        try:
+        async with listening(speak) as port:
+            self.base = f"http://127.0.0.1:{port}/"
             yield self
-        finally:
-            server.close()
 
 
 @pytest.fixture

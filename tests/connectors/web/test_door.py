@@ -9,7 +9,7 @@ import subprocess
 
 import httpx
 import pytest
-from loopback import Reply, Site
+from loopback import Reply, Site, listening
 
 from connectors.models import Resource
 from connectors.web.address_book import AddressBook, GuardError, UnresolvedError, place_of
@@ -208,19 +208,17 @@ async def test_a_connection_that_was_closed_while_it_rested_costs_no_page(method
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await writer.drain()
         await reader.read(1)
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    door = Door(AddressBook((place,)))
-    first = await door.send("GET", place_of(place), "/", {})
-    assert await first.whole() == b"ok"
-    await first.aclose()
-    with contextlib.nullcontext() if again else pytest.raises(httpx.RemoteProtocolError):
-        await (await door.send(method, place_of(place), "/", {})).aclose()
-    assert len(asked) == 1 + again
-    await door.aclose()
-    server.close()
+    async with listening(serve) as port:
+        place = f"http://127.0.0.1:{port}"
+        door = Door(AddressBook((place,)))
+        first = await door.send("GET", place_of(place), "/", {})
+        assert await first.whole() == b"ok"
+        await first.aclose()
+        with contextlib.nullcontext() if again else pytest.raises(httpx.RemoteProtocolError):
+            await (await door.send(method, place_of(place), "/", {})).aclose()
+        assert len(asked) == 1 + again
+        await door.aclose()
 
 
 async def test_a_large_body_is_not_read_ahead_of_who_takes_it(site, door):
@@ -279,13 +277,12 @@ async def test_what_a_server_sends_unasked_is_nobodys_answer():
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" * 2)
             await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    place = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    door = Door(AddressBook((place,)))
-    for _ in range(3):
-        answer = await door.send("GET", place_of(place), "/", {})
-        assert await answer.whole() == b"ok"
-        await answer.aclose()
-        assert door._resting == {}
-    await door.aclose()
-    server.close()
+    async with listening(serve) as port:
+        place = f"http://127.0.0.1:{port}"
+        door = Door(AddressBook((place,)))
+        for _ in range(3):
+            answer = await door.send("GET", place_of(place), "/", {})
+            assert await answer.whole() == b"ok"
+            await answer.aclose()
+            assert door._resting == {}
+        await door.aclose()
