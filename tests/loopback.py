@@ -153,7 +153,7 @@ class Site:
 async def listening(
     speak: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> AsyncIterator[int]:
-    """Serve each connection by ``speak`` on a free port, which is given; at the end no connection and no task is left."""
+    """Serve each connection by ``speak`` on a free port, which is given; at the end no connection or task is left."""
     tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
