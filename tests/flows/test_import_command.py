@@ -57,7 +57,25 @@ class Site:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.handle_error = lambda *_: None  # a client that stops is no error here
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def serve():
+    """Return what makes a site that serves as long as the test goes on."""
+    made = []
+
+    def begin(*, pages, delay_s):
+        made.append(Site(pages, delay_s))
+        return made[-1]
+
+    yield begin
+    for site in made:
+        site.close()
 
 
 @pytest.fixture
@@ -85,8 +103,8 @@ def start(tmp_path):
             process.wait()
 
 
-def test_json_is_one_object_that_balances_and_a_secret_header_stays_here(start, prefect_api):
-    site = Site(pages=12, delay_s=0)
+def test_json_is_one_object_that_balances_and_a_secret_header_stays_here(serve, start, prefect_api):
+    site = serve(pages=12, delay_s=0)
     words = ["import", site.url, "--json", "--name", "twelve", "--header", "X-Token: t0ken-of-the-test"]
     process = start(*words, PREFECT_API_URL=prefect_api)
     out, err = process.communicate(timeout=150)
@@ -107,8 +125,8 @@ def test_json_is_one_object_that_balances_and_a_secret_header_stays_here(start, 
 
 
 @pytest.mark.slow
-def test_the_first_page_is_asked_for_before_prefect_or_its_server_is_there(start, tmp_path):
-    site = Site(pages=2, delay_s=0)
+def test_the_first_page_is_asked_for_before_prefect_or_its_server_is_there(serve, start, tmp_path):
+    site = serve(pages=2, delay_s=0)
     imported = tmp_path / "imported"
     seen = {}
 
@@ -141,8 +159,8 @@ def answers(port):
     return False
 
 
-def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(start, prefect_api):
-    site = Site(pages=40, delay_s=0.3)
+def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(serve, start, prefect_api):
+    site = serve(pages=40, delay_s=0.3)
     words = ["import", site.url, "--json", "--concurrency", "2", "--batch-size", "5"]
     process = start(*words, PREFECT_API_URL=prefect_api)
     until = time.monotonic() + 90
@@ -162,8 +180,8 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(start, prefec
     assert len(site.requests) - before <= 41 + 4 - kept, "it read again what it had"
 
 
-def test_cancelling_the_flow_run_in_prefect_stops_the_command_at_a_safe_point(start, prefect_api):
-    site = Site(pages=60, delay_s=0.5)
+def test_cancelling_the_flow_run_in_prefect_stops_the_command_at_a_safe_point(serve, start, prefect_api):
+    site = serve(pages=60, delay_s=0.5)
     words = ["import", site.url, "--name", "cancelled", "--concurrency", "1", "--batch-size", "5", "--no-prompts"]
     process = start(*words, PREFECT_API_URL=prefect_api)
     wanted = {"flow_runs": {"tags": {"all_": ["cancelled"]}, "state": {"type": {"any_": ["RUNNING"]}}}}
@@ -187,8 +205,8 @@ def test_cancelling_the_flow_run_in_prefect_stops_the_command_at_a_safe_point(st
     assert len(site.requests) - read < 65, "it read again what it had"
 
 
-def test_a_prefect_server_that_does_not_answer_does_not_keep_the_import_from_its_work(start):
-    site = Site(pages=3, delay_s=0)
+def test_a_prefect_server_that_does_not_answer_does_not_keep_the_import_from_its_work(serve, start):
+    site = serve(pages=3, delay_s=0)
     process = start("import", site.url, PREFECT_API_URL="http://127.0.0.1:9/api")
     out, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
@@ -197,10 +215,10 @@ def test_a_prefect_server_that_does_not_answer_does_not_keep_the_import_from_its
     assert "Traceback" not in err
 
 
-def test_a_wrong_secret_stops_with_3_and_one_sentence(start, prefect_api, tmp_path):
+def test_a_wrong_secret_stops_with_3_and_one_sentence(serve, start, prefect_api, tmp_path):
     served = start("serve", "--port", "0", PERSONA_CLIENT_SECRET="right", PERSONA_INGEST_STATE=str(tmp_path / "kb"))
     address = re.search(r"http://\S+/persona/", served.stderr.readline()).group()
-    site = Site(pages=3, delay_s=0)
+    site = serve(pages=3, delay_s=0)
     process = start(
         "import", site.url, PERSONA_CLIENT_SECRET="wr0ng", PERSONA_BASE_URL=address, PREFECT_API_URL=prefect_api
     )
@@ -217,8 +235,8 @@ def test_a_wrong_secret_stops_with_3_and_one_sentence(start, prefect_api, tmp_pa
     ("address", "said"),
     [("http://127.0.0.1:9/", "no connection"), ("http://nope.invalid/", "does not resolve"), ("missing.html", "404")],
 )
-def test_a_source_that_cannot_be_read_is_one_sentence_and_exit_code_1(start, prefect_api, address, said):
-    site = Site(pages=1, delay_s=0)
+def test_a_source_that_cannot_be_read_is_one_sentence_and_exit_code_1(serve, start, prefect_api, address, said):
+    site = serve(pages=1, delay_s=0)
     address = address if "://" in address else site.url + address
     process = start("import", address, PREFECT_API_URL=prefect_api)
     out, err = process.communicate(timeout=150)
@@ -227,8 +245,10 @@ def test_a_source_that_cannot_be_read_is_one_sentence_and_exit_code_1(start, pre
     assert "Traceback" not in out + err
 
 
-def test_a_sync_that_would_remove_too_much_exits_with_4_and_does_what_a_person_says(start, prefect_api, tmp_path):
-    site = Site(pages=20, delay_s=0)
+def test_a_sync_that_would_remove_too_much_exits_with_4_and_does_what_a_person_says(
+    serve, start, prefect_api, tmp_path
+):
+    site = serve(pages=20, delay_s=0)
     (tmp_path / "sources.yaml").write_text(
         f"sources:\n  - name: manual\n    website: {site.url}\n    no-prompts: true\n"
     )
@@ -267,8 +287,8 @@ def test_a_mistake_in_the_sources_file_is_named_by_line(start, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ["by itself", "killed"])
-def test_nothing_is_left_running(start, tmp_path, ending):
-    site = Site(pages=3, delay_s=0)
+def test_nothing_is_left_running(serve, start, tmp_path, ending):
+    site = serve(pages=3, delay_s=0)
     process = start("import", site.url)
     if ending == "killed":
         until = time.monotonic() + 60

@@ -1,10 +1,10 @@
 """The embedded knowledge base on disk: whole batches, several processes, crashes, cut items."""
 
-import multiprocessing
-import os
-import signal
 import sqlite3
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,11 +15,17 @@ from connectors.persona.server import text
 from connectors.persona.server.search import search
 from connectors.persona.server.store import Store, StoredPage, item_name, item_number
 
-SPAWN = multiprocessing.get_context("spawn")
+ROOT = Path(__file__).resolve().parents[4]
 
 
 def stored(number: int, words: str = "") -> StoredPage:
     return StoredPage(title=f"Page {number}", content=f"# Page {number}\n\n{words or f'word{number}'}\n", metadata={})
+
+
+def begin(call: str) -> subprocess.Popen[bytes]:
+    """Call a function of this file in a process of its own."""
+    code = f"from pathlib import Path; from tests.connectors.persona.server import test_store as here; here.{call}"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
 
 
 def add(folder, name, count):
@@ -30,12 +36,8 @@ def add(folder, name, count):
 
 
 def test_processes_that_start_and_write_at_once_lose_nothing(tmp_path):
-    workers = [SPAWN.Process(target=add, args=(tmp_path, f"w{n}", 10)) for n in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    workers = [begin(f"add(Path({str(tmp_path)!r}), 'w{n}', 10)") for n in range(3)]
+    assert [worker.wait(120) for worker in workers] == [0, 0, 0]
     store = Store(tmp_path)
     items = list(store.items())
     assert len(items) == 60
@@ -53,14 +55,13 @@ def add_for_ever(folder):
 
 
 def test_a_killed_process_leaves_whole_batches_and_a_sound_index(tmp_path):
-    worker = SPAWN.Process(target=add_for_ever, args=(tmp_path,))
-    worker.start()
+    worker = begin(f"add_for_ever(Path({str(tmp_path)!r}))")
     store = Store(tmp_path)
     ends_at = time.monotonic() + 60
     while sum(1 for _ in store.items()) < 70 and time.monotonic() < ends_at:
         time.sleep(0.05)
-    os.kill(worker.pid, signal.SIGKILL)
-    worker.join()
+    worker.kill()
+    worker.wait()
     count = sum(1 for _ in store.items())
     assert count >= 70
     assert count % 7 == 0
