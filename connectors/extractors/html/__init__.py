@@ -59,8 +59,8 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
     from connectors.extractors.html import metadata
     from connectors.extractors.html.choose import choose, visible_chars
     from connectors.extractors.html.document import without
-    from connectors.extractors.html.markdown import TooDeepError
     from connectors.extractors.html.suspicion import is_shell
+    from connectors.extractors.html.writer import TooDeepError
 
     if said.noindex:
         return Extracted(detail="The page asks not to be kept (noindex).")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.extractors import tidy
 from connectors.extractors.html.kinds import kinds_of, unseen
-from connectors.extractors.html.markdown import Writer
+from connectors.extractors.html.markdown import MARKDOWN
 from connectors.extractors.html.rules import SYSTEMS, System
 from connectors.extractors.html.tree import needs, outermost
+from connectors.extractors.html.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -144,7 +145,7 @@ def _write(document: Document, nodes: list[LexborNode], drop: tuple[str, ...]) -
     kinds = kinds_of(document.tree, drop)
     for node in nodes:
         kinds.pop(node.mem_id, None)
-    writer = Writer(kinds=kinds, resolve=document.resolve)
+    writer = Writer(MARKDOWN, kinds=kinds, resolve=document.resolve)
     written: list[str] = []
     for node in nodes:
         written.extend(writer.blocks(node))
@@ -228,7 +229,7 @@ def _judged(document: Document, kinds: dict[int, str], about: About) -> tuple[Ch
         return None
     home = judge.home(found, verdict.keep).node
     dropped = judge.mark(found, verdict.keep, kinds, pictured=about.article)
-    content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(document.body))
+    content = "\n\n".join(Writer(MARKDOWN, kinds=kinds, resolve=document.resolve).blocks(document.body))
     within = _semantic_ancestor(home)
     inside = f" within {_name(within)}" if within is not None and within.mem_id != home.mem_id else ""
     choice = Choice(
@@ -279,7 +280,7 @@ def _generic(document: Document, kinds: dict[int, str], about: About) -> Choice:
         node = start
     within = _semantic_ancestor(node)
     kinds.pop(node.mem_id, None)
-    content = "\n\n".join(Writer(kinds=kinds, resolve=document.resolve).blocks(node))
+    content = "\n\n".join(Writer(MARKDOWN, kinds=kinds, resolve=document.resolve).blocks(node))
     if one_text:
         content = article.filtered(content, node.html or "", document.uri)
     report = {"dropped": dropped[:20]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-    from connectors.extractors.html.markdown import Flow, Writer
+    from connectors.extractors.html.writer import Flow, Writer
 
 
 def _tex(text: str, *, block: bool) -> str:
@@ -30,7 +30,8 @@ def formula(writer: Writer, node: LexborNode, flow: Flow) -> bool:
     if source is not None:
         text = source.text() or ""
     elif inner is not None:
-        return mathml(writer, inner, flow)
+        mathml(writer, inner, flow)
+        return True
     elif picture is not None:
         text = picture.attributes.get("alt") or ""
     else:
@@ -66,7 +67,7 @@ def _presentation(node: LexborNode) -> str:
     return " ".join(parts)
 
 
-def mathml(writer: Writer, node: LexborNode, flow: Flow) -> bool:
+def mathml(writer: Writer, node: LexborNode, flow: Flow) -> None:
     """A formula in MathML: its TeX where it carries it, else written on one line."""
     source = node.css_first("annotation[encoding*=tex], annotation[encoding*=TeX]")
     block = node.attributes.get("display") == "block"
@@ -79,4 +80,3 @@ def mathml(writer: Writer, node: LexborNode, flow: Flow) -> bool:
         flow.add(text)
     else:
         writer.raw(text, flow)
-    return True

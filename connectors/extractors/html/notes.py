@@ -10,7 +10,7 @@ from connectors.extractors.html.inline import indented
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-    from connectors.extractors.html.markdown import Flow, Writer
+    from connectors.extractors.html.writer import Flow, Writer
 
 
 def note_reference(writer: Writer, node: LexborNode, flow: Flow) -> bool:

@@ -11,11 +11,9 @@ from connectors.extractors.html.kinds import DROP
 from connectors.extractors.html.tree import number, outermost_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from selectolax.lexbor import LexborNode
 
-    from connectors.extractors.html.markdown import Flow, Writer
+    from connectors.extractors.html.writer import Flow, WriteKind, Writer
 
 _TITLES = (
     ".admonition-title, .admonition-heading, .custom-block-title, .title, .callout-title, .markdown-alert-title, "
@@ -203,7 +201,7 @@ def _headed(writer: Writer, node: LexborNode) -> set[int]:
 _HEADINGS_OF_SUMMARIES = ", ".join(f"summary h{level}" for level in range(1, 7))
 
 
-WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {
+WRITERS: dict[str, WriteKind] = {
     "admonition": admonition,
     "tabs": tabs.tabs,
     "heading": role_heading,
@@ -217,4 +215,4 @@ WRITERS: dict[str, Callable[[Writer, LexborNode, Flow], bool]] = {
     "note": notes.note,
     "math": formulas.formula,
 }
-"""What writes the nodes of each kind; False where the node is to be written by its tag after all."""
+"""What writes the nodes of each kind."""

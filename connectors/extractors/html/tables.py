@@ -11,7 +11,7 @@ from connectors.extractors.html.tree import number
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-    from connectors.extractors.html.markdown import Writer
+    from connectors.extractors.html.writer import Flow, Writer
 
 _MAX_SPAN = 200
 _MAX_COLUMNS = 1000  # what spans beyond that stands once: such tables would fill the memory
@@ -147,8 +147,13 @@ def _laid_out(grid: list[list[LexborNode]], writer: Writer) -> list[str]:
     return blocks
 
 
-def written(writer: Writer, table: LexborNode) -> list[str]:
-    """Return the table as Markdown blocks: its caption, then its rows."""
+def table(writer: Writer, node: LexborNode, flow: Flow) -> None:
+    """A table: its caption, then its rows."""
+    flow.flush()
+    flow.blocks.extend(_written(writer, node))
+
+
+def _written(writer: Writer, table: LexborNode) -> list[str]:
     rows, captions = _rows(table)
     rows = [(row, head) for row, head in rows if writer.kinds.get(row.mem_id) != DROP]
     grid = [_cells(row, writer) for row, _ in rows]

@@ -9,7 +9,7 @@ from connectors.extractors.html.tree import outermost, outermost_of
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-    from connectors.extractors.html.markdown import Flow, Writer
+    from connectors.extractors.html.writer import Flow, Writer
 
 
 def _labels_and_panels(node: LexborNode) -> tuple[list[LexborNode], list[LexborNode]]:

@@ -11,7 +11,8 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from connectors.extractors.html import blocks, context, evidence, judge
-from connectors.extractors.html.markdown import Writer
+from connectors.extractors.html.markdown import MARKDOWN
+from connectors.extractors.html.writer import Writer
 
 URI = "http://site.example/story"
 SENTENCE = "The committee said on Monday that the bridge would be closed for repairs until the spring, and that buses would run instead."
@@ -226,7 +227,7 @@ def marked(page: str, kept: set[str]) -> tuple[LexborHTMLParser, dict[int, str]]
 def written(page: str, kept: set[str]) -> str:
     parser, kinds = marked(page, kept)
     assert parser.body is not None
-    return "\n\n".join(Writer(kinds=kinds, resolve=lambda target: target).blocks(parser.body))
+    return "\n\n".join(Writer(MARKDOWN, kinds=kinds, resolve=lambda target: target).blocks(parser.body))
 
 
 @pytest.mark.parametrize(
