@@ -12,7 +12,7 @@ from connectors.media_types import BY_SUFFIX, suffix_of
 from connectors.models import Due, Hints, Resource, Skipped, sha256_hex
 from connectors.sources.documents_local import LocalFiles
 from connectors.sources.documents_store import StillChangingError
-from connectors.web.urls import compile_glob
+from connectors.web.urls import NOT_CHOSEN, Choice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -46,8 +46,7 @@ class Documents:
         self._options = options
         self._known = known
         self._max_bytes = max_bytes
-        self._include = tuple(compile_glob(glob) for glob in options.include)
-        self._exclude = tuple(compile_glob(glob) for glob in options.exclude)
+        self._choice = Choice(options.include, options.exclude)
 
     async def read(self) -> AsyncIterator[Resource | Skipped]:
         """Yield one item a file.
@@ -94,10 +93,8 @@ class Documents:
         if entry.refused[0]:
             return entry.refused
         forms = ("/" + entry.path, entry.uri)
-        if any(glob.fullmatch(form) for glob in self._exclude for form in forms):
-            return "excluded", "A glob of 'exclude' matches it."
-        if self._include and not any(glob.fullmatch(form) for glob in self._include for form in forms):
-            return "not-included", "No glob of 'include' matches it."
+        if rule := self._choice.refusal(*forms):
+            return rule, NOT_CHOSEN[rule]
         suffix = suffix_of(entry.path)
         if suffix and suffix not in BY_SUFFIX:  # without one (README, LICENSE) its bytes will tell
             return "unsupported", f"No pages are made of {suffix} files."

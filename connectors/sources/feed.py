@@ -50,8 +50,7 @@ class Feed:
         self.cuts: Counter[str] = Counter()
         """What a bound cut off that is no address with an outcome, by the bound's name."""
         self._sites = Sites(fetcher, cuts=self.cuts)
-        self._include = urls.Globs(options.include)
-        self._exclude = urls.Globs(options.exclude)
+        self._choice = urls.Choice(options.include, options.exclude)
         self._location = urls.normalise(options.feed)
         self._shown = urls.redact(self._location)  # what entries without an address are known by: never a token
         self._seen: set[str] = set()
@@ -116,10 +115,8 @@ class Feed:
         return entry.uri or f"{self._shown}#entry={sha256_hex((entry.key or entry.content).encode())[:16]}"
 
     async def _item(self, entry: Entry, uri: str, count: int) -> Resource | Skipped:
-        if self._exclude.match(uri):
-            return Skipped(uri=uri, rule="excluded", detail="A glob of 'exclude' matches it.")
-        if self._include and not self._include.match(uri):
-            return Skipped(uri=uri, rule="not-included", detail="No glob of 'include' matches it.")
+        if rule := self._choice.refusal_of(uri):
+            return Skipped(uri=uri, rule=rule, detail=urls.NOT_CHOSEN[rule])
         if self._options.max_pages is not None and count > self._options.max_pages:
             return Skipped(uri=uri, rule="max-pages", detail=f"The limit of {self._options.max_pages} was reached.")
         due = await self._known(uri) if self._known else None

@@ -14,7 +14,7 @@ from connectors.media_types import BY_SUFFIX, suffix_of
 from connectors.models import Resource, Skipped
 from connectors.sources.git_place import place
 from connectors.sources.git_repository import Repository
-from connectors.web.urls import compile_glob
+from connectors.web.urls import NOT_CHOSEN, Choice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -61,8 +61,7 @@ class Git:
         self._max_files = max_files
         self._max_repository = max_repository
         self._place = place(options.git)
-        self._include = tuple(compile_glob(glob) for glob in options.include)
-        self._exclude = tuple(compile_glob(glob) for glob in options.exclude)
+        self._choice = Choice(options.include, options.exclude)
 
     async def read(self) -> AsyncIterator[Resource | Skipped]:
         """Yield one item a file at the revision.
@@ -114,10 +113,8 @@ class Git:
         if blob.kind != "file":
             return blob.kind, f"It is a {blob.kind}, which is not followed."
         forms = ("/" + blob.path, "/" + blob.path.removeprefix(self._place.folder).lstrip("/"), uri)
-        if any(glob.fullmatch(form) for glob in self._exclude for form in forms):
-            return "excluded", "A glob of 'exclude' matches it."
-        if self._include and not any(glob.fullmatch(form) for glob in self._include for form in forms):
-            return "not-included", "No glob of 'include' matches it."
+        if rule := self._choice.refusal(*forms):
+            return rule, NOT_CHOSEN[rule]
         name = blob.path.rpartition("/")[2]
         if suffix_of(name) not in BY_SUFFIX and not re.fullmatch(r"[A-Z][A-Z_-]+", name):
             return "unsupported", "No pages are made of such files."

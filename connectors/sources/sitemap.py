@@ -36,8 +36,7 @@ class Sitemap:
         self._location = urls.normalise(options.sitemap)
         if not self._location:
             raise UsageError(f"{options.sitemap!r} is no web address: write it like https://example.com/sitemap.xml")
-        self._include = urls.Globs(options.include)
-        self._exclude = urls.Globs(options.exclude)
+        self._choice = urls.Choice(options.include, options.exclude)
         self._frontier = Frontier(store)
         self.cuts: Counter[str] = Counter()
         """What a bound cut off that is no address with an outcome, by the bound's name."""
@@ -96,8 +95,4 @@ class Sitemap:
             listed = await anext(listing, None)
 
     def _refusal(self, due: Due) -> str:
-        if self._exclude.match(due.uri):
-            return "excluded"
-        if self._include and not self._include.match(due.uri):
-            return "not-included"
-        return "media" if passed_over_by_name(due.uri) else ""
+        return self._choice.refusal_of(due.uri) or ("media" if passed_over_by_name(due.uri) else "")

@@ -180,7 +180,7 @@ def _redact_part(part: str) -> str:
     return part
 
 
-def compile_glob(glob: str) -> re.Pattern[str]:
+def _pattern(glob: str) -> re.Pattern[str]:
     """Return the pattern of one glob; ``*`` and ``**`` match any characters, ``**/`` also no folder at all.
 
     Raises:
@@ -220,21 +220,38 @@ def _glob_piece(text: str, at: int, glob: str) -> tuple[str, int]:
     return f"[{'^' if negated else ''}{body}]", end + 1
 
 
-class Globs:
-    """Globs on a URL's path, its path with query, or the whole URL."""
+class Choice:
+    """What an operator's globs keep of what a source meets.
 
-    def __init__(self, globs: Iterable[str]) -> None:
-        self._patterns = tuple(compile_glob(glob) for glob in globs)
+    Args:
+        include: globs; when there are any, what matches none is refused.
+        exclude: globs; what matches one is refused.
+    """
 
-    def __bool__(self) -> bool:
-        return bool(self._patterns)
+    def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
+        self._include = tuple(_pattern(glob) for glob in include)
+        self._exclude = tuple(_pattern(glob) for glob in exclude)
 
-    def match(self, url: str) -> bool:
-        """Say whether one of them matches this URL in normal form."""
-        if not self._patterns:
-            return False
-        forms = {path_of(url), target_of(url), url}
-        return any(pattern.fullmatch(form) for pattern in self._patterns for form in forms)
+    def refusal(self, *forms: str) -> str:
+        """Return the rule that keeps out what may be written in these forms: a key of `NOT_CHOSEN`; empty for none."""
+        if any(glob.fullmatch(form) for glob in self._exclude for form in forms):
+            return "excluded"
+        if self._include and not any(glob.fullmatch(form) for glob in self._include for form in forms):
+            return "not-included"
+        return ""
+
+    def refusal_of(self, url: str) -> str:
+        """Do `refusal` for a URL in normal form: globs match its path, its path with query, or the whole."""
+        if not self._include and not self._exclude:
+            return ""
+        return self.refusal(*{path_of(url), target_of(url), url})
+
+
+NOT_CHOSEN = {
+    "excluded": "A glob of 'exclude' matches it.",
+    "not-included": "No glob of 'include' matches it.",
+}
+"""One sentence a rule of `Choice`."""
 
 
 class Scope:
@@ -243,8 +260,7 @@ class Scope:
     Args:
         start: the start URL in normal form.
         mode: ``path``: the start's origin and folder; ``host``: its host; ``domain``: its registrable domain.
-        include: globs; when there are any, what matches none is refused.
-        exclude: globs; what matches one is refused.
+        include, exclude: globs, see `Choice`.
     """
 
     def __init__(
@@ -252,8 +268,7 @@ class Scope:
     ) -> None:
         self.start = start
         self.mode = mode
-        self._include = Globs(include)
-        self._exclude = Globs(exclude)
+        self._choice = Choice(include, exclude)
         self._root = origin(start) + folder_of(start)
         self._host = host_of(start)
         self._domain = registrable_domain(self._host) if mode == "domain" else ""
@@ -261,7 +276,7 @@ class Scope:
     def at(self, start: str) -> Scope:
         """Return the same scope around another start: where the first one was redirected to."""
         moved = Scope(start, self.mode)
-        moved._include, moved._exclude = self._include, self._exclude
+        moved._choice = self._choice
         return moved
 
     def contains(self, url: str) -> bool:
@@ -284,8 +299,4 @@ class Scope:
         """Return the rule that keeps a URL out: ``out-of-scope``, ``excluded``, ``not-included``; empty for none."""
         if not self.contains(uri):
             return "out-of-scope"
-        if self._exclude.match(uri):
-            return "excluded"
-        if self._include and not self._include.match(uri):
-            return "not-included"
-        return ""
+        return self._choice.refusal_of(uri)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.errors import UsageError
 from connectors.web import urls
-from connectors.web.urls import Globs, Scope, normalise, redact
+from connectors.web.urls import Choice, Scope, normalise, redact
 
 BASE = "https://docs.example.com/a/b/page.html?x=/1"
 
@@ -99,19 +99,20 @@ def test_secrets_in_urls_are_not_shown(url, shown):
     ],
 )
 def test_globs_match_the_path_or_the_whole_url(glob, url, matches):
-    assert Globs([glob]).match(url) is matches
+    assert Choice(exclude=[glob]).refusal_of(url) == ("excluded" if matches else "")
+    assert Choice(include=[glob]).refusal_of(url) == ("" if matches else "not-included")
 
 
 @pytest.mark.parametrize("glob", ["", "  ", "/a[b", "[", "/[z-a]"])
 def test_a_wrong_glob_is_a_usage_error(glob):
     with pytest.raises(UsageError, match=r"glob"):
-        Globs([glob])
+        Choice([glob])
 
 
 @given(st.text(max_size=20), st.text(max_size=30))
 def test_a_glob_is_compiled_or_refused_and_never_crashes(glob, path):
     with contextlib.suppress(UsageError):
-        Globs([glob]).match(f"http://h/{path}")
+        Choice([glob]).refusal_of(f"http://h/{path}")
 
 
 def test_a_scope_is_a_folder_a_host_or_a_domain():
