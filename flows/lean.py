@@ -107,7 +107,7 @@ def serve_one_run(server: Any) -> None:
 
     def setup(self: AioSqliteConfiguration, connection: Any, record: Any) -> None:
         connected(self, connection, record)
-        connection.execute("PRAGMA cache_size = -1000")
+        connection.execute("PRAGMA cache_size = -200")
 
     AioSqliteConfiguration.setup_sqlite = setup  # type: ignore[method-assign, assignment]
     recording = task_run_recorder.consumer

@@ -118,9 +118,9 @@ _LEAN = {
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     # Nobody watches its events as they come; those of task runs are written together, not each in a transaction.
     "PREFECT_API_EVENTS_STREAM_OUT_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "25",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "25",
 }
 
 # What its one client need not ask it: it is the same Prefect, and nobody else speaks to it.
@@ -186,6 +186,8 @@ def without_tls(folder: Path, api_url: str) -> dict[str, str]:
 def temporary(folder: Path, *, api_url: str) -> dict[str, str]:
     """Return the settings of a temporary server and of the flows beside it; a new folder gets tables that are kept."""
     settings = {**environment(folder, api_url=api_url), **_LEAN, **_TO_A_TEMPORARY_ONE}
+    # Rows are written many at once, each time so many: no such statement comes again, and its program is large.
+    settings["PREFECT_API_DATABASE_CONNECTION_URL"] += "?cached_statements=0"
     return settings | ({"PREFECT_API_DATABASE_MIGRATE_ON_START": "false"} if has_tables(folder) else {})
 
 

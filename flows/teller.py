@@ -6,19 +6,18 @@ does. `stages.story` is the same story told by the engine; the tests compare the
 
 from __future__ import annotations
 
-import json
 import queue
 import time
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from flows import notices, reports, told
+from flows import notices, reports, run_states, told
 from flows.console import numbers, safe
 from flows.facts import Facts
 from flows.messages import NO_WORD, show
 from flows.prefect_api import PrefectError
-from flows.step_events import StepEvents, event, moment, new_id, related
+from flows.step_events import StepEvents, event, moment, related
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +31,7 @@ SEND_EVERY_UNWATCHED_S = 5.0
 COUNTS_EVERY_S = 5.0
 LOOK_EVERY_S = 3.0
 BEAT_EVERY_S = 30.0
-MOST_AT_ONCE = 200
+MOST_AT_ONCE = 25
 MOST_OF_A_LINE = 100_000
 _INFO, _WARNING, _ERROR = 20, 30, 40
 _CANCELLED = {"CANCELLING", "CANCELLED"}
@@ -131,6 +130,7 @@ class Story:
     Attributes:
         id: of the flow run.
         is_over: its end is told.
+        steps: how many were told of.
     """
 
     def __init__(
@@ -151,8 +151,8 @@ class Story:
         self._progress = Progress()
         self._bar = ""
         self._counted = ""
-        self._steps: list[StepEvents] = []
-        self._open: set[int] = set()
+        self.steps = 0
+        self._open: dict[int, StepEvents] = {}
         self._begun_at = 0.0
         self._events: list[dict[str, Any]] = []
         self._lines: list[dict[str, Any]] = []
@@ -162,11 +162,6 @@ class Story:
 
     def _defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in self._flow.defaults.items() if name not in given}
-
-    @property
-    def steps(self) -> int:
-        """How many steps were told of."""
-        return len(self._steps)
 
     def begin(self) -> None:
         """Make the flow run.
@@ -195,7 +190,7 @@ class Story:
         }
         self.id = str(self._api.ask("POST", "flow_runs/", asked)["id"])
         self._about = [related("flow-run", self.id, self._name), related("flow", flow, self._flow.name)]
-        self._set_state("RUNNING", None)
+        run_states.set_running(self._api, self.id)
         self._log(_INFO, f"Beginning flow run {self._name!r} for flow {self._flow.name!r}")
         how = "Going on with" if self._run["resumed"] else "Reading"
         self._log(_INFO, f"{how} {safe(self._run['name'])} into {safe(self._run['where'])}")
@@ -225,8 +220,8 @@ class Story:
         match message:
             case {"begun": number, "kind": kind, "name": name}:
                 step = StepEvents(name=name, kind=kind, key=self._key, begun_at=at, about=self._about)
-                self._steps.append(step)
-                self._open.add(number)
+                self.steps += 1
+                self._open[number] = step
                 self._events += step.begun()
             case {"ended": number, "good": good, "words": words}:
                 self._end_step(number, good=good, words=words, at=at)
@@ -252,8 +247,7 @@ class Story:
                 self._end("FAILED", f"Flow run encountered an exception: RuntimeError: {why}", retriable=False)
 
     def _end_step(self, number: int, *, good: bool, words: str, at: float) -> None:
-        step = self._steps[number]
-        self._open.discard(number)
+        step = self._open.pop(number)
         self._events.append(step.ended(good=good, words=words, at=at))
         ending = f"Finished in state {'Completed' if good else 'Failed'}({words!r})"
         self._log(_INFO if good else _ERROR, ending, name="prefect.task_runs", task=step.id, at=at)
@@ -374,16 +368,9 @@ class Story:
         except PrefectError as error:  # what is not taken now is sent again below
             if not error.status:
                 raise
-        state = self._set_state(ended, message, **({"untrackable_result": not details} | details))
+        details = {"untrackable_result": not details} | details
+        state = run_states.set_ended(self._api, self.id, ended, message, **details)
         words = f"Finished in state {state['name']}({state['message']!r})"
         self._log(_INFO if state["type"] == "COMPLETED" else _ERROR, words)
         self._send()
         self.is_over = True
-
-    def _set_state(self, state: str, message: str | None, **details: bool) -> Mapping[str, Any]:
-        known = {"flow_run_id": self.id, "transition_id": new_id(), "deferred": None, **details}
-        asked = {"type": state, "name": state.capitalize(), "message": message, "state_details": known, "data": None}
-        answer = self._api.ask("POST", f"flow_runs/{self.id}/set_state", {"state": asked, "force": False})
-        if message is None and answer["status"] != "ACCEPT":
-            raise PrefectError(f"its server does not let the flow run begin: {json.dumps(answer['details'])[:200]}")
-        return answer.get("state") or asked
