@@ -254,10 +254,11 @@ class PageFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One entry of the training data."""
+    """One entry of the training data; ``mark`` tells its bytes in the answer from all others, where they were told."""
 
     id: str
     content: str
+    mark: bytes = b""
 
 
 def sha256_hex(data: bytes) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, defaultdict
+from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from connectors.ledger.database import listed, one_of
@@ -19,16 +22,24 @@ if TYPE_CHECKING:
     from connectors.ledger.values import Run
 
 _CHUNK = 400
+_ID, _VERSION = attrgetter("id"), attrgetter("version_id")
+_NO_MARK = ""  # of an item that has another text now than when it was read
 _GHOSTS_OF_RUNS = 30
 
+# All of it stands in indexes: rows of versions and pages, whose texts lie before what is asked for, are not read.
 _EXPECTED = """
-SELECT
-  versions.id, versions.page_id, versions.state, versions.normal_hash, versions.uri, pages.canonical,
-  versions.delivered_boot, versions.delivered_tick
+SELECT due.id, due.page_id, due.normal_hash, items.item_id, items.mark
+FROM (
+  SELECT id, page_id, normal_hash FROM versions
+  WHERE source_id = :source AND state = :state AND id > :after AND normal_hash IS NOT NULL
+  ORDER BY id LIMIT :most
+) AS due LEFT JOIN items ON items.version_id = due.id
+ORDER BY due.id, items.ordinal
+"""
+_DETAILS = """
+SELECT versions.id, versions.uri, pages.canonical, versions.delivered_boot, versions.delivered_tick
 FROM versions JOIN pages ON pages.id = versions.page_id
-WHERE versions.source_id = :source AND versions.state IN {states} AND versions.id > :after
-  AND versions.normal_hash IS NOT NULL
-ORDER BY versions.id LIMIT :most
+WHERE versions.id IN NUMBERS(:chosen)
 """
 _ITEMS = "SELECT version_id, item_id FROM items WHERE version_id IN NUMBERS(:chosen) ORDER BY version_id, ordinal"
 _TEXTS_ELSEWHERE = """
@@ -39,6 +50,10 @@ WHERE sources.destination = :destination AND sources.id <> :source
 _ITEMS_ELSEWHERE = """
 SELECT items.item_id FROM items JOIN versions ON versions.id = items.version_id
 WHERE items.destination = :destination AND versions.source_id <> :source
+"""
+_MARKS_ELSEWHERE = """
+SELECT items.item_id, items.mark, versions.normal_hash FROM items JOIN versions ON versions.id = items.version_id
+WHERE items.destination = :destination AND items.mark <> '' AND versions.source_id <> :source
 """
 _GHOSTS = """
 SELECT normal_hash FROM versions
@@ -99,21 +114,45 @@ _ITEM_OF = "destination = :destination AND item_id = :item"
 
 
 def expected(connection: Connection, run: Run, *, states: Collection[str], after_id: int, most: int) -> list[Holding]:
-    """Return versions in some states behind a version id, with the items they were last seen as."""
-    rows = connection.rows(_EXPECTED.format(states=one_of(states)), source=run.source_id, after=after_id, most=most)
-    known = _items_of(connection, [row.id for row in rows])
-    return [
-        Holding(
-            version_id=row.id,
-            page_id=row.page_id,
-            state=sys.intern(row.state),  # a string for all, not one for each
-            key=bytes(row.normal_hash),
-            uri=row.canonical or row.uri,
-            boot=sys.intern(row.delivered_boot or ""),
-            tick=row.delivered_tick or 0,
-            items=tuple(known.get(row.id, ())),
+    """Return versions in some states behind a version id, with the items they were last seen as and no details."""
+    found = [
+        holding
+        for state in states  # each for itself: so they come out of the index in the order of their ids
+        for holding in _in_state(connection, run, state, after_id=after_id, most=most)
+    ]
+    return sorted(found, key=_VERSION)[:most]
+
+
+def _in_state(connection: Connection, run: Run, state: str, *, after_id: int, most: int) -> Iterator[Holding]:
+    rows = connection.rows(_EXPECTED, source=run.source_id, state=state, after=after_id, most=most)
+    for version, alike in groupby(rows, key=_ID):
+        first, *more = alike
+        yield Holding(
+            version_id=version,
+            page_id=first.page_id,
+            state=state,
+            key=bytes(first.normal_hash),
+            items=() if first.item_id is None else (first.item_id, *[row.item_id for row in more]),
+            mark=bytes.fromhex(first.mark or "") if not more else b"",
         )
-        for row in rows
+
+
+def detailed(connection: Connection, found: Sequence[Holding]) -> list[Holding]:
+    """Return these versions with their details."""
+    known = {
+        row.id: row
+        for part in _parts([holding.version_id for holding in found])
+        for row in connection.rows(_DETAILS, chosen=listed(part))
+    }
+    return [
+        replace(
+            holding,
+            uri=row.canonical or row.uri,
+            boot=sys.intern(row.delivered_boot or ""),  # a string for all, not one for each
+            tick=row.delivered_tick or 0,
+        )
+        for holding in found
+        if (row := known.get(holding.version_id)) is not None
     ]
 
 
@@ -137,6 +176,12 @@ def claimed_elsewhere(connection: Connection, run: Run) -> tuple[Counter[bytes],
     return texts, set(connection.column(_ITEMS_ELSEWHERE, **asked))
 
 
+def marks_elsewhere(connection: Connection, run: Run) -> dict[bytes, tuple[str, bytes]]:
+    """Return by which bytes the items of other sources in the same knowledge base are known: their ids and keys."""
+    rows = connection.rows(_MARKS_ELSEWHERE, destination=run.destination, source=run.source_id)
+    return {bytes.fromhex(row.mark): (row.item_id, bytes(row.normal_hash)) for row in rows}
+
+
 def ghosts(connection: Connection, run: Run) -> set[bytes]:
     """Return the texts that we once delivered and that should be gone: whoever has one is a late copy of ours."""
     since = run.id - _GHOSTS_OF_RUNS
@@ -152,12 +197,27 @@ def contents(connection: Connection, chosen: Sequence[int]) -> dict[int, str]:
     }
 
 
-def confirm(connection: Connection, run: Run, seen: Mapping[int, Sequence[str]]) -> None:
-    """Record versions that were seen exactly once, and the items they are."""
+def confirm(connection: Connection, run: Run, seen: Mapping[int, Sequence[str]], *, marks: Mapping[int, bytes]) -> None:
+    """Record versions that were seen exactly once, the items they are, and the marks of those that are one item."""
+    remember(connection, run, seen, marks=marks)
+    for part in _parts(list(seen)):
+        connection.run(tell("seen once", CHOSEN, "verified_run"), chosen=listed(part), verified_run=run.id)
+
+
+def remember(
+    connection: Connection, run: Run, seen: Mapping[int, Sequence[str]], *, marks: Mapping[int, bytes]
+) -> None:
+    """Record which items versions are, and by which marks they are known again."""
     for part in _parts(list(seen)):
         connection.run(_NO_ITEMS_OF, chosen=listed(part))
         rows = [
-            {"destination": run.destination, "item_id": item, "version_id": version, "ordinal": ordinal}
+            {
+                "destination": run.destination,
+                "item_id": item,
+                "version_id": version,
+                "ordinal": ordinal,
+                "mark": marks.get(version, b"").hex(),
+            }
             for version in part
             for ordinal, item in enumerate(seen[version])
         ]
@@ -165,7 +225,6 @@ def confirm(connection: Connection, run: Run, seen: Mapping[int, Sequence[str]])
             _NO_ITEMS, destination=run.destination, ids=listed([item for version in part for item in seen[version]])
         )
         connection.insert_many("items", rows)
-        connection.run(tell("seen once", CHOSEN, "verified_run"), chosen=listed(part), verified_run=run.id)
 
 
 def lose(connection: Connection, chosen: Sequence[int]) -> None:
@@ -233,7 +292,7 @@ def updated(connection: Connection, run: Run, change: Update, *, boot: str, tick
     connection.run(tell("updated", _THIS, *proof), version=version, **proof)
     _retire(connection, run, change.elder)
     own = {"destination": run.destination, "item": change.item_id}
-    connection.change("items", {"version_id": version}, _ITEM_OF, **own)
+    connection.change("items", {"version_id": version, "mark": _NO_MARK}, _ITEM_OF, **own)
 
 
 def update_lost_its_item(connection: Connection, run: Run, change: Update) -> None:

@@ -24,8 +24,11 @@ def migrations() -> list[tuple[int, str, str]]:
     return [(int(name[:4]), name[5:-4], folder.joinpath(name).read_text("utf-8")) for name in names]
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, *, upto: int = 9999) -> None:
     """Apply what is missing, inside the caller's transaction.
+
+    Args:
+        upto: the last number to apply: an older ledger.
 
     Raises:
         FatalError: a newer version of the program wrote this ledger.
@@ -41,7 +44,7 @@ def migrate(connection: Connection) -> None:
             "a newer persona-ingest wrote it. Install that version, or use another --state or --ledger."
         )
     for number, name, text in known:
-        if number not in applied:
+        if number not in applied and number <= upto:
             for statement in _statements(text, connection.kind):
                 connection.run(statement)
             connection.insert_many("migrations", [{"number": number, "name": name}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from connectors.ledger import holdings, lease, outbox, vanishing
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from connectors.ledger.writer import Writer
 
 T = TypeVar("T")
-_CHUNK = 800
+_CHUNK = 2000
 _UPDATES = 100
+NO_MARKS: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Sending:
@@ -115,13 +117,21 @@ class Sending:
     # -- what the knowledge base should hold --------------------------------------------------------------------------
 
     async def expected(self, run: Run, states: Collection[str]) -> AsyncIterator[Holding]:
-        """Yield the versions in some states, by id."""
+        """Yield the versions in some states, without their details."""
         after = 0
         function = partial(holdings.expected, run=run, states=states, most=_CHUNK)
         while chunk := await self._writer.call(partial(function, after_id=after)):
             for holding in chunk:
                 yield holding
             after = chunk[-1].version_id
+
+    async def detailed(self, found: Sequence[Holding]) -> list[Holding]:
+        """Return these versions with their details."""
+        return await self._writer.call(partial(holdings.detailed, found=found))
+
+    async def marks_elsewhere(self, run: Run) -> dict[bytes, tuple[str, bytes]]:
+        """Return by which bytes the items of other sources in the same knowledge base are known: their ids and keys."""
+        return await self._writer.call(partial(holdings.marks_elsewhere, run=run))
 
     async def claimed_elsewhere(self, run: Run) -> tuple[Counter[bytes], set[str]]:
         """Return what other sources hold in the same knowledge base: how often which text, and which items."""
@@ -135,9 +145,13 @@ class Sending:
         """Return the delivered texts of versions."""
         return await self._writer.call(partial(holdings.contents, chosen=versions))
 
-    async def confirm(self, run: Run, seen: Mapping[int, Sequence[str]]) -> None:
-        """Record versions that were seen exactly once, and the items they are."""
-        await self._write(run, partial(holdings.confirm, run=run, seen=seen))
+    async def confirm(self, run: Run, seen: Mapping[int, Sequence[str]], marks: Mapping[int, bytes] = NO_MARKS) -> None:
+        """Record versions that were seen exactly once, the items they are, and the marks of those that are one item."""
+        await self._write(run, partial(holdings.confirm, run=run, seen=seen, marks=marks))
+
+    async def remember(self, run: Run, seen: Mapping[int, Sequence[str]], marks: Mapping[int, bytes]) -> None:
+        """Record which items versions are, and by which marks they are known again."""
+        await self._write(run, partial(holdings.remember, run=run, seen=seen, marks=marks))
 
     async def lose(self, run: Run, versions: Sequence[int]) -> None:
         """Record that delivered versions are not there: they are due again."""

@@ -182,18 +182,21 @@ class Holding:
 
     Attributes:
         key: hash of its normal text.
-        uri: the address in its ``Source:`` line.
         items: the training items it was last seen as.
+        mark: of its item's bytes when they were read as this whole text; empty when it is not known so.
+        uri: the address in its ``Source:`` line. This and what follows are details: read for the few that need them.
+        boot: when it was delivered, together with ``tick``.
     """
 
     version_id: int
     page_id: int
     state: str
     key: bytes
-    uri: str
-    boot: str
-    tick: int
     items: tuple[str, ...] = ()
+    mark: bytes = b""
+    uri: str = ""
+    boot: str = ""
+    tick: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,29 +7,40 @@ import contextlib
 import dataclasses
 import re
 import time
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from connectors.errors import FatalError, IngestError, RefusedError, RetryableError, UsageError
-from connectors.persona import training, wire
+from connectors.persona import skimming, training, wire
 from connectors.persona.masking import masked
 from connectors.settings import PERSONA_BASE_URL, PERSONA_VOICE_BASE_URL
 from connectors.web.address_book import GuardError
 from connectors.web.guard import open_client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Container, Iterable, Iterator, Mapping, Sequence
 
     from pydantic import SecretStr
 
     from connectors.models import Item, Outgoing
     from connectors.persona.wire import Call, Chat, ChatAnswer
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
 CONNECT_S = 15.0
 TRAINING_DATA_S = 4 * 3600.0
 CONNECTIONS = 32
+
+
+class _Reads(Protocol[T_co]):
+    """What makes items of the training data's bytes: a `training.Reader` or a `skimming.Skimmer`."""
+
+    def feed(self, data: bytes) -> Iterable[T_co]: ...
+
+    def finish(self) -> Iterable[T_co]: ...
 
 
 class PersonaClient:
@@ -88,10 +99,16 @@ class PersonaClient:
         """Send one more batch of a stream; asking twice stores them twice."""
         await self._call(wire.stream_pages(stream_id, pages))
 
-    async def training_data(self) -> AsyncIterator[Item]:
+    def training_data(self) -> AsyncIterator[Item]:
         """Yield every item of the knowledge base; it ends without an error only after the last one."""
+        return self._training_data(training.Reader())
+
+    def training_data_but(self, known: Container[bytes]) -> AsyncIterator[Item | bytes]:
+        """Yield the same, each item with its mark; of those whose marks are ``known`` only the marks."""
+        return self._training_data(skimming.Skimmer(known))
+
+    async def _training_data(self, reader: _Reads[T]) -> AsyncIterator[T]:
         call = wire.training_data()
-        reader = training.Reader()
         with self._failures(call):
             async with asyncio.timeout(self._timeout_s):
                 response = await self._send(call)
@@ -107,7 +124,8 @@ class PersonaClient:
                         raise TimeoutError
                     for item in reader.feed(data):
                         yield item
-                reader.finish()
+                for item in reader.finish():
+                    yield item
             except training.BrokenStreamError as error:
                 wire.unknown(call, response.status_code, f"{error}")
             finally:

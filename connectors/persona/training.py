@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from connectors.models import Item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 DEPTH_LIMIT = 64
+LONGEST_ITEM = 64 * 1024**2
+"""The most bytes that one item may take on the wire."""
 
 
 class BrokenStreamError(ValueError):
@@ -22,11 +24,9 @@ class Reader:
     Feed it bytes as they come, take items as they are complete, and call `finish` at the end: only when that
     returns was the list whole. Memory is bounded by one item.
 
-    Args:
-        max_item_bytes: the most bytes one item may take on the wire.
     """
 
-    def __init__(self, *, max_item_bytes: int = 64 * 1024**2) -> None:
+    def __init__(self, *, max_item_bytes: int = LONGEST_ITEM) -> None:
         import ijson
 
         self._max_item_bytes = max_item_bytes
@@ -46,6 +46,8 @@ class Reader:
         Raises:
             BrokenStreamError: they are not the documented answer, or one item is over the bound.
         """
+        if not data:  # the parser would take it for the end
+            return
         self._push(data)
         self._since_item += len(data)
         for event, value in self._taken():
@@ -56,8 +58,13 @@ class Reader:
         if self._since_item > self._max_item_bytes:
             raise BrokenStreamError(f"one item is over {self._max_item_bytes} bytes")
 
-    def finish(self) -> None:
-        """Say that no more bytes come.
+    @property
+    def between_items(self) -> bool:
+        """Whether the list has begun and no item is open: what comes next is an item, if a comma or nothing came."""
+        return self._in_list and self._depth == 2 and self._item is None  # noqa: PLR2004
+
+    def finish(self) -> Sequence[Item]:
+        """Say that no more bytes come; nothing is left to give out.
 
         Raises:
             BrokenStreamError: the document is not complete, or not a success with a list.
@@ -70,6 +77,7 @@ class Reader:
             raise BrokenStreamError("it does not say success")
         if self._lists != 1:
             raise BrokenStreamError("the promised 'training_data' is missing")
+        return ()
 
     def _push(self, data: bytes) -> None:
         try:

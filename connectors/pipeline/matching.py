@@ -72,13 +72,17 @@ class Reading:
 
     Attributes:
         copies: the ids of the items whose text is one that we look for; once it is closed, of those that are there.
+        marks: those of the items in ``copies``, by their ids, where they had one and were not `recognised` by it.
         loose: all other items, by the first characters of their normal text.
+        unread: the ids of items that were `recognised`, as none of the texts that we look for.
         items: how many items there are.
     """
 
     wanted: InitVar[Iterable[bytes]]
     copies: dict[bytes, Sequence[str]] = field(init=False)
+    marks: dict[str, bytes] = field(default_factory=dict)
     loose: dict[str, list[Loose]] = field(default_factory=lambda: defaultdict(list))
+    unread: set[str] = field(default_factory=set)
     items: int = 0
 
     def __post_init__(self, wanted: Iterable[bytes]) -> None:
@@ -87,20 +91,32 @@ class Reading:
 
     def take(self, item: Item) -> None:
         """Look at one item."""
-        self.items += 1
         key = key_in(item.content)
-        known = self.copies.get(key)
-        if known is not None:
-            if isinstance(known, list):
-                known.append(item.id)
-            else:  # nearly always the only one; a list that grows would keep room
-                self.copies[key] = [*known, item.id] if known else (item.id,)
+        if self._is_wanted(key, item.id):
+            if item.mark:
+                self.marks[item.id] = item.mark
             return
         text = normal(item.content)
         first = item.content.lstrip().partition("\n")[0].strip()
         source = first.removeprefix(_SOURCE) if first.startswith(_SOURCE) else ""
         head = text[:_HEAD]
         self.loose[head].append(Loose(item.id, key, len(text), head, source))
+
+    def recognised(self, item_id: str, key: bytes) -> None:
+        """Count an item whose text is known to have this key, and was not read again."""
+        if not self._is_wanted(key, item_id):
+            self.unread.add(item_id)
+
+    def _is_wanted(self, key: bytes, item_id: str) -> bool:
+        self.items += 1
+        known = self.copies.get(key)
+        if known is None:
+            return False
+        if isinstance(known, list):
+            known.append(item_id)
+        else:  # nearly always the only one; a list that grows would keep room
+            self.copies[key] = [*known, item_id] if known else (item_id,)
+        return True
 
     def close(self) -> None:
         """Put copies in the order in which they stay, and forget what is not there."""

@@ -14,7 +14,7 @@ from connectors.pipeline.matching import Reading, id_order, in_pieces
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from connectors.ledger import Ledger, Run
     from connectors.ledger.values import Holding
@@ -59,11 +59,13 @@ class Findings:
         seen: the items of each version that is there.
         looked_for: the versions that may be there, by state.
         news: those of ``seen`` that are to be recorded: not verified yet, or as other items than these.
+        marks: those of the items that were read as a whole version, by the version, where they are news.
     """
 
     seen: dict[int, Sequence[str]] = field(default_factory=dict)
     looked_for: dict[str, list[int]] = field(default_factory=dict)
     news: list[int] = field(default_factory=list)
+    marks: dict[int, bytes] = field(default_factory=dict)
     missing: list[Holding] = field(default_factory=list)
     surplus: list[str] = field(default_factory=list)
     changed: list[Holding] = field(default_factory=list)
@@ -71,6 +73,11 @@ class Findings:
     def in_state(self, *states: str) -> list[int]:
         """Return the versions that were seen and are in one of these states."""
         return [version for state in states for version in self.looked_for.get(state, ()) if version in self.seen]
+
+
+def _parts(versions: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(versions), _CONFIRMED_AT_ONCE):
+        yield versions[start : start + _CONFIRMED_AT_ONCE]
 
 
 class Reconciler:
@@ -103,9 +110,10 @@ class Reconciler:
         revived = found.in_state("quarantined")
         if revived:
             await self._ledger.sending.revive(run, revived)
-        for start in range(0, len(found.news), _CONFIRMED_AT_ONCE):
-            part = {version: found.seen[version] for version in found.news[start : start + _CONFIRMED_AT_ONCE]}
-            await self._ledger.sending.confirm(run, part)
+        for part in _parts(found.news):
+            await self._ledger.sending.confirm(run, {version: found.seen[version] for version in part}, found.marks)
+        for part in _parts(list(found.marks.keys() - set(found.news))):
+            await self._ledger.sending.remember(run, {version: found.seen[version] for version in part}, found.marks)
 
     async def confirm(self, run: Run) -> None:
         """Read once and record what is there: changes need the items of what they replace."""
@@ -117,8 +125,13 @@ class Reconciler:
                 self._next.pop(run.id, None)  # whoever asks from now on needs a later reading
                 holdings = [holding async for holding in self._ledger.sending.expected(run, LOOKED_FOR)]
                 ghosts = await self._ledger.sending.ghosts(run)
-                reading = await self._read(holdings, ghosts)
+                known = await self._ledger.sending.marks_elsewhere(run)
+                own = {holding.mark: (holding.items[0], holding.key) for holding in holdings if holding.mark}
+                reading = await self._read(holdings, ghosts, known | own)
                 texts, claimed = await self._ledger.sending.claimed_elsewhere(run)
+                if not reading.unread <= claimed:  # another source let go of what we did not read: it may be of ours
+                    reading = await self._read(holdings, ghosts, own)
+                    texts, claimed = await self._ledger.sending.claimed_elsewhere(run)
                 comparison = _Comparison(
                     self._ledger, reading, holdings=holdings, ghosts=ghosts, texts=texts, claimed=claimed
                 )
@@ -126,14 +139,20 @@ class Reconciler:
         finally:
             self._next.pop(run.id, None)
 
-    async def _read(self, holdings: Sequence[Holding], ghosts: set[bytes]) -> Reading:
+    async def _read(
+        self, holdings: Sequence[Holding], ghosts: set[bytes], known: Mapping[bytes, tuple[str, bytes]]
+    ) -> Reading:
+        """Read everything; of an item whose bytes are known it is known which one it is and which text it has."""
         for attempt in range(1, _READS + 1):
             reading = Reading(chain((holding.key for holding in holdings), ghosts))
             faults.reach("read")
             try:
                 self.readings += 1
-                async for item in self._persona.training_data():
-                    reading.take(item)
+                async for item in self._persona.training_data_but(known):
+                    if isinstance(item, bytes):
+                        reading.recognised(*known[item])
+                    else:
+                        reading.take(item)
             except RetryableError as error:
                 if attempt == _READS:
                     raise
@@ -182,7 +201,7 @@ class _Comparison:
             self._found.surplus += self._free(key)[self._spare(key) :]
             self._taken.update(self._found.surplus)
         left = [holding for holding in self._holdings if holding.version_id not in self._found.seen]
-        left = await self._pieces(left)
+        left = await self._pieces(await self._ledger.sending.detailed(left) if left else left)
         self._judge(self._by_source(left))
         return self._found
 
@@ -217,6 +236,9 @@ class _Comparison:
             chosen = free[0] if holding.state != "deleting" or not mine else mine[0]
             copies = self._reading.copies[key]
             self._take(holding, copies if len(copies) == 1 else (chosen,))
+            mark = self._reading.marks.get(chosen)
+            if mark and holding.state in _RECORDED:
+                self._found.marks[holding.version_id] = mark
         free = self._free(key)
         surplus = free[: max(0, len(free) - self._spare(key))]
         self._found.surplus += surplus

@@ -8,12 +8,37 @@ import pytest
 
 from connectors.errors import FatalError
 from connectors.ledger import open_ledger
-from connectors.ledger.migrate import migrations
+from connectors.ledger.database import connect
+from connectors.ledger.migrate import migrate, migrations
 
 
 async def test_a_ledger_is_opened_again_without_change(ledger_url):
     for _ in range(2):
         await open_ledger(ledger_url).close()
+
+
+INDEXES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'index'",
+    "postgresql": "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'",
+}
+
+
+async def test_an_old_ledger_keeps_what_it_knows_and_becomes_like_a_new_one(ledger_url):
+    old = connect(ledger_url)
+    with old.transaction():
+        migrate(old, upto=1)
+        values = {"source_id": 1, "page_id": 1, "run_id": 1, "state": "verified", "uri": "u", "title": "t"}
+        values |= {"content": b"x" * 9000, "metadata": "{}", "size": 9000, "text_hash": b"t", "fingerprint": "f"}
+        version = old.insert("versions", values | {"normal_hash": b"n" * 16, "reason": "", "created_at": 0})
+        item = {"destination": "there", "item_id": "i", "version_id": version, "ordinal": 0}
+        old.insert_many("items", [item])
+    old.close()
+    await open_ledger(ledger_url).close()
+    now = connect(ledger_url)
+    assert [tuple(row) for row in now.rows("SELECT item_id, version_id, mark FROM items")] == [("i", version, "")]
+    assert now.column("SELECT number FROM migrations ORDER BY number") == [number for number, _, _ in migrations()]
+    assert {"versions_by_state", "versions_by_delivery", "items_of_version"} <= set(now.column(INDEXES[now.kind]))
+    now.close()
 
 
 async def test_a_newer_ledger_is_refused_in_one_sentence(tmp_path):

@@ -21,6 +21,37 @@ def whole(items, **more) -> bytes:
     return json.dumps({"status": "success", "training_data": items} | more).encode()
 
 
+BAD_ANSWERS = [
+    b"",
+    b"[]",
+    b"null",
+    b"<html>",
+    b'{"status":"success"}',
+    b'{"training_data":[]}',
+    b'{"status":"error","training_data":[]}',
+    b'{"status":"error","status":"success","training_data":[]}',
+    b'{"status":"success","training_data":[],"status":"error"}',
+    b'{"status":1,"status":"success","training_data":[]}',
+    b'{"status":"success","training_data":{}}',
+    b'{"status":"success","training_data":null}',
+    b'{"status":"success","training_data":"all"}',
+    b'{"status":"success","training_data":[1]}',
+    b'{"status":"success","training_data":[[]]}',
+    b'{"status":"success","training_data":[{}]}',
+    b'{"status":"success","training_data":[{"id":"1"}]}',
+    b'{"status":"success","training_data":[{"content":"x"}]}',
+    b'{"status":"success","training_data":[{"id":1,"content":"x"}]}',
+    b'{"status":"success","training_data":[{"id":"","content":"x"}]}',
+    b'{"status":"success","training_data":[{"id":"1","content":null}]}',
+    b'{"status":"success","training_data":[{"id":"1","content":["x"]}]}',
+    b'{"status":"success","training_data":[{"id":"1","id":"2","content":"x"}]}',
+    b'{"status":"success","training_data":[],"training_data":[]}',
+    b'{"status":"success","training_data":[]}{}',
+    b'{"status":"success","training_data":[{"id":"1","content":"\xff"}]}',
+    b'{"status":"success","training_data":[{"id":"1","content":"x"}],"a":NaN}',
+    b'{"status":"success","a":' + b"[" * 200 + b"]" * 200 + b',"training_data":[]}',
+    b'{"status":"success","a":' + b"9" * 100_000 + b',"training_data":[]}',
+]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
@@ -44,40 +75,7 @@ def test_fields_we_do_not_know_are_passed_over_wherever_they_are():
     assert read(body.encode()) == [Item(id="1", content="yes")]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"null",
-        b"<html>",
-        b'{"status":"success"}',
-        b'{"training_data":[]}',
-        b'{"status":"error","training_data":[]}',
-        b'{"status":"error","status":"success","training_data":[]}',
-        b'{"status":"success","training_data":[],"status":"error"}',
-        b'{"status":1,"status":"success","training_data":[]}',
-        b'{"status":"success","training_data":{}}',
-        b'{"status":"success","training_data":null}',
-        b'{"status":"success","training_data":"all"}',
-        b'{"status":"success","training_data":[1]}',
-        b'{"status":"success","training_data":[[]]}',
-        b'{"status":"success","training_data":[{}]}',
-        b'{"status":"success","training_data":[{"id":"1"}]}',
-        b'{"status":"success","training_data":[{"content":"x"}]}',
-        b'{"status":"success","training_data":[{"id":1,"content":"x"}]}',
-        b'{"status":"success","training_data":[{"id":"","content":"x"}]}',
-        b'{"status":"success","training_data":[{"id":"1","content":null}]}',
-        b'{"status":"success","training_data":[{"id":"1","content":["x"]}]}',
-        b'{"status":"success","training_data":[{"id":"1","id":"2","content":"x"}]}',
-        b'{"status":"success","training_data":[],"training_data":[]}',
-        b'{"status":"success","training_data":[]}{}',
-        b'{"status":"success","training_data":[{"id":"1","content":"\xff"}]}',
-        b'{"status":"success","training_data":[{"id":"1","content":"x"}],"a":NaN}',
-        b'{"status":"success","a":' + b"[" * 200 + b"]" * 200 + b',"training_data":[]}',
-        b'{"status":"success","a":' + b"9" * 100_000 + b',"training_data":[]}',
-    ],
-)
+@pytest.mark.parametrize("body", BAD_ANSWERS)
 def test_anything_but_the_documented_answer_is_an_error(body):
     with pytest.raises(BrokenStreamError):
         read(body)
