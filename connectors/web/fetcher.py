@@ -59,6 +59,7 @@ class Limits:
         attempts: how often one address is asked before its failure counts.
         patience: how often it is asked while the answer is "not now" (429, 503).
         backoff_s: the first wait before asking again; it doubles, with full jitter.
+        in_vain_s: how long a host's refused addresses are waited for while that helps none; then each is asked once.
     """
 
     connect_s: float = 10.0
@@ -71,6 +72,7 @@ class Limits:
     attempts: int = 3
     patience: int = 6
     backoff_s: float = 0.5
+    in_vain_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,15 +209,19 @@ class Fetcher:
         while True:
             await lane.enter()
             try:
-                return await self._attempt(uri, origin, ask, lane)
+                got = await self._attempt(uri, origin, ask, lane)
             except _PassingError as error:
                 if error.outcome.status in _OVERLOADED:
                     refusals += 1  # "not now" is no failure of the page: it has more patience, and the lane slows down
                 else:
                     failures += 1
-                if failures >= self.limits.attempts or refusals >= self.limits.patience:
+                if failures >= self.limits.attempts or refusals >= self.limits.patience or lane.in_vain:
                     return error.outcome
                 waited = error.waits
+            else:
+                if failures or refusals:
+                    lane.helped()
+                return got
             finally:
                 lane.leave()
             if not waited:
@@ -227,7 +233,9 @@ class Fetcher:
         if lane is None:
             if len(self._lanes) >= _HOSTS_REMEMBERED:
                 self._lanes = {key: kept for key, kept in self._lanes.items() if not kept.idle}
-            lane = self._lanes[origin] = Lane(concurrency=self.concurrency, delay_s=self._delay_s or 0.0)
+            lane = self._lanes[origin] = Lane(
+                concurrency=self.concurrency, delay_s=self._delay_s or 0.0, in_vain_s=self.limits.in_vain_s
+            )
         return lane
 
     async def _attempt(self, uri: str, origin: str, ask: Ask, lane: Lane) -> Resource | Redirect | Skipped:

@@ -14,6 +14,10 @@ _SLOWER_THAN_BEST = 4.0
 _FIRST_PENALTY_S = 0.25
 _MAX_PENALTY_S = 30.0
 _FORGIVEN_S = 0.05
+_IN_VAIN_S = 60.0
+_PAUSE_IN_VAIN_S = 1.0
+_MOST_ASKED_S = 900.0
+_GOOD_AGAIN = 20
 
 
 def seconds_until_retry(retry_after: str, *, now: datetime) -> float:
@@ -50,10 +54,16 @@ class Lane:
         concurrency: the most at once; an answer of 429 or 503, or one much slower than the host's best, halves what
             is used of it, and each good one gives some back.
         delay_s: between the starts of two requests.
+        in_vain_s: how long addresses that were refused ("not now", no answer in time) are waited for before waiting
+            is in vain, unless it helps one of them.
     """
 
-    def __init__(self, *, concurrency: int, delay_s: float = 0.0) -> None:
+    def __init__(self, *, concurrency: int, delay_s: float = 0.0, in_vain_s: float = _IN_VAIN_S) -> None:
         self._concurrency = concurrency
+        self._in_vain_s = in_vain_s
+        self._refused_since: float | None = None
+        self._asked_s = 0.0
+        self._good_in_a_row = 0
         self.delay_s = delay_s
         self._limit = float(concurrency)
         self._penalty_s = 0.0
@@ -68,6 +78,13 @@ class Lane:
     def limit(self) -> int:
         """How many requests may be in flight now."""
         return max(1, int(self._limit))
+
+    @property
+    def in_vain(self) -> bool:
+        """Addresses were refused for a while and waiting helped none: their answer has nothing to do with our speed."""
+        if self._refused_since is None:
+            return False
+        return monotonic() - self._refused_since >= self._in_vain_s + min(self._asked_s, _MOST_ASKED_S)
 
     @property
     def idle(self) -> bool:
@@ -118,12 +135,20 @@ class Lane:
         self._wake()
 
     def pause(self, seconds: float) -> None:
-        """Start nothing for so long, at most two minutes."""
-        self._next_start = max(self._next_start, monotonic() + min(seconds, MAX_PAUSE_S))
+        """Start nothing for so long, at most two minutes; a second, where waiting was in vain."""
+        now = monotonic()
+        until = now + min(seconds, _PAUSE_IN_VAIN_S if self.in_vain else MAX_PAUSE_S)
+        self._asked_s += max(
+            0.0, until - max(now, self._next_start)
+        )  # what we are asked to wait is not in vain so soon
+        self._next_start = max(self._next_start, until)
 
     def good(self, seconds: float) -> None:
         """An answer came after so long: learn what this host is like."""
         self._best_s = min(self._best_s * 1.01, seconds)
+        self._good_in_a_row += 1
+        if self._good_in_a_row >= _GOOD_AGAIN:
+            self.helped()
         if seconds > _SLOW_S and seconds > _SLOWER_THAN_BEST * self._best_s:
             self._halve(seconds)
             return
@@ -131,9 +156,18 @@ class Lane:
         self._penalty_s = self._penalty_s * 0.8 if self._penalty_s > _FORGIVEN_S else 0.0
 
     def overloaded(self) -> None:
-        """It answered 429 or 503: ask less often."""
+        """It answered 429 or 503, or not in time: ask less often."""
+        self._good_in_a_row = 0
+        if self._refused_since is None:
+            self._refused_since = monotonic()
         if self._halve(1.0):
-            self._penalty_s = min(_MAX_PENALTY_S, max(_FIRST_PENALTY_S, self._penalty_s * 2))
+            longest = _PAUSE_IN_VAIN_S if self.in_vain else _MAX_PENALTY_S
+            self._penalty_s = min(longest, max(_FIRST_PENALTY_S, self._penalty_s * 2))
+
+    def helped(self) -> None:
+        """An address that had been refused answered: waiting is worth it."""
+        self._refused_since = None
+        self._asked_s = 0.0
 
     def _halve(self, span_s: float) -> bool:
         """Halve once for all the answers that were under way together."""

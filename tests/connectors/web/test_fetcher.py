@@ -152,6 +152,16 @@ async def test_a_page_that_recovers_is_a_page(site, make_fetcher):
     assert (await make_fetcher(site.url).fetch(f"{site.url}/a")).body == b"here"
 
 
+async def test_a_host_whose_refusals_never_pass_is_not_asked_again_and_again_for_hours(site, make_fetcher):
+    """Half of a site answers 503 for good: each of its pages took its six tries, half a minute apart."""
+    site.fallback = lambda asked: Reply("", 503) if asked.path.startswith("/bad") else Reply("x")
+    fetcher = make_fetcher(site.url, limits=Limits(in_vain_s=0.0))
+    bad = await asyncio.gather(*[fetcher.fetch(f"{site.url}/bad/{number}") for number in range(4)])
+    assert [(item.rule, item.fault) for item in bad] == [("http-503", True)] * 4
+    assert len(site.asked) == 4
+    assert (await fetcher.fetch(f"{site.url}/good")).body == b"x"
+
+
 async def test_retry_after_is_obeyed_by_the_whole_host(site, make_fetcher):
     times = {}
     site.routes["/a"] = lambda _: Reply("", 429, [("Retry-After", "1")]) if len(site.asked) < 2 else Reply("a")

@@ -104,3 +104,39 @@ async def test_a_pause_holds_everybody():
     began = monotonic()
     await lane.enter()
     assert monotonic() - began >= 0.049
+
+
+async def test_waiting_that_helps_nobody_is_in_vain_until_it_helps_one():
+    lane = Lane(concurrency=8, in_vain_s=0.0)
+    assert not lane.in_vain
+    lane.overloaded()
+    assert lane.in_vain
+    lane.helped()
+    assert not lane.in_vain
+
+
+async def test_a_host_that_answers_well_again_has_its_patience_back():
+    lane = Lane(concurrency=8, in_vain_s=0.0)
+    lane.overloaded()
+    for _ in range(20):
+        assert lane.in_vain
+        lane.good(0.01)
+    assert not lane.in_vain
+
+
+async def test_a_wait_that_was_asked_for_is_not_in_vain_so_soon():
+    asked, unasked = Lane(concurrency=8, in_vain_s=0.05), Lane(concurrency=8, in_vain_s=0.05)
+    asked.overloaded()
+    unasked.overloaded()
+    asked.pause(100)
+    await asyncio.sleep(0.06)
+    assert (asked.in_vain, unasked.in_vain) == (False, True)
+
+
+async def test_where_waiting_is_in_vain_nobody_waits_long():
+    lane = Lane(concurrency=8, in_vain_s=0.0)
+    lane.overloaded()
+    lane.pause(120)
+    began = monotonic()
+    await asyncio.wait_for(lane.enter(), 30)
+    assert monotonic() - began >= 0.2, "the host is still asked slowly"
