@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -205,7 +204,6 @@ class Collector:
             self.progress.fetched(resource)
 
     async def _clean(self, resource: Resource) -> None:
-        started = time.perf_counter()
         extracted = await self._extracted(resource)
         canonical = self._canonical(resource, extracted)
         links = self._followed(resource, extracted, canonical)
@@ -213,7 +211,6 @@ class Collector:
             extracted = dataclasses.replace(extracted, links=links)
         await self.source.learn(resource, links)
         await self._record(resource, extracted, canonical)
-        self.progress.cleaning_s += time.perf_counter() - started
 
     async def _extracted(self, resource: Resource) -> Extracted:
         if self.render and self.render_always and resource.media_type in {"text/html", "application/xhtml+xml"}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from connectors.enrich.findings import Finding
     from connectors.ledger import Ledger, PageRow, Run
     from connectors.persona.client import PersonaClient
-
-log = logging.getLogger(__name__)
 
 # Each begins with the break before its line: a pattern that begins with a letter is looked for faster than one that
 # begins with a place.

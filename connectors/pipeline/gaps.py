@@ -130,21 +130,21 @@ async def _submit(client: PersonaClient, report: GapReport, *, folder: Path, key
     """Offer what is new, and remember each part as soon as it was taken."""
     path = folder / _RECORD
     known = set(records.read(path).get(key, []))
-    new = [gap for gap in report.gaps if _print(gap) not in known]
+    new = [gap for gap in report.gaps if _fingerprint(gap) not in known]
     prompts: dict[str, None] = {}
     for start in range(0, len(new), A_CALL):
         part = new[start : start + A_CALL]
         topics = list(dict.fromkeys(gap.topic for gap in part))
         prompts.update(dict.fromkeys(await client.auto_generate_prompts(topics, "Questions without a good answer")))
         await client.review_data([f"Content gap: {gap.topic}" for gap in part], [gap.note() for gap in part])
-        known |= {_print(gap) for gap in part}
+        known |= {_fingerprint(gap) for gap in part}
         records.write(path, records.read(path) | {key: sorted(known)})
     return GapReport(
         chats=report.chats, questions=report.questions, gaps=report.gaps, prompts=tuple(prompts), reviewed=len(new)
     )
 
 
-def _print(gap: ContentGap) -> str:
+def _fingerprint(gap: ContentGap) -> str:
     """Return what makes a gap another one: its words and where the source stands, not how often it was asked."""
     told = json.dumps([sorted(gaps.telling(gap.topic)), gap.standing, gap.rule], ensure_ascii=False)
     return hashlib.sha256(told.encode()).hexdigest()[:32]

@@ -1,10 +1,9 @@
-"""What operators do between runs: preview, retry, verify, status, explain."""
+"""What operators do between runs: preview, retry, verify, probe, approve, reject, status, explain."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import mimetypes
 import os
 from dataclasses import asdict, dataclass, field
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSettings, WebsiteSource
     from connectors.state import StateSettings
-
-log = logging.getLogger(__name__)
 
 
 def source_for(target: str, **options: Any) -> WebsiteSource | DocumentsSource:

@@ -224,15 +224,15 @@ class _Steps:
 
     async def take(self, name: str, made_of: Any, ask: Callable[[], Awaitable[str]]) -> str:
         """Return the step's result: the recorded one while it is made of the same, else a new one."""
-        print_ = _hash(json.dumps(made_of, sort_keys=True, ensure_ascii=False).encode())
+        fingerprint = _hash(json.dumps(made_of, sort_keys=True, ensure_ascii=False).encode())
         known = await asyncio.to_thread(self._known, name)
-        if known.get("of") == print_ and known.get("result"):
+        if known.get("of") == fingerprint and known.get("result"):
             self.kept.append(name)
             return str(known["result"])
-        if known.get("of") == print_ and known.get("asked") and name != "training URL":
+        if known.get("of") == fingerprint and known.get("asked") and name != "training URL":
             self.doubtful.append(name)
         self._progress(name)
-        await asyncio.to_thread(self._keep, name, {"of": print_, "asked": True})
+        await asyncio.to_thread(self._keep, name, {"of": fingerprint, "asked": True})
         try:
             result = await ask()
         except RetryableError as error:
@@ -242,7 +242,7 @@ class _Steps:
         except RefusedError:
             await asyncio.to_thread(self._keep, name, {})
             raise
-        await asyncio.to_thread(self._keep, name, {"of": print_, "result": result})
+        await asyncio.to_thread(self._keep, name, {"of": fingerprint, "result": result})
         self.done.append(name)
         return result
 

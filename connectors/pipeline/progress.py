@@ -35,8 +35,6 @@ class Progress:
     batches_failed: int = 0
     quarantined: int = 0
     verified: int = 0
-    cleaning_s: float = 0.0
-    bytes_read: int = 0
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=3))
 
     @property
@@ -47,7 +45,6 @@ class Progress:
     def fetched(self, resource: Resource) -> None:
         """Count a page that was read; what was read and is none is ``passed`` instead, so that each URI counts once."""
         self.read += 1
-        self.bytes_read += len(resource.body or b"")
         self.recent.append(resource.uri)
 
     def not_modified(self, resource: Resource) -> None:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from connectors.errors import UsageError
 from connectors.models import Hints, Resource, Skipped, sha256_hex
-from connectors.sources.feed_parse import Entry, NoFeedError, parse
-from connectors.sources.feed_parse import Feed as ReadFeed
+from connectors.sources.feed_parse import Entry, FeedPage, NoFeedError, parse
 from connectors.web import urls
 from connectors.web.sites import Sites
 
@@ -152,7 +151,7 @@ class Feed:
         return fresh
 
 
-async def _parsed(got: Resource | Skipped) -> ReadFeed | str:
+async def _parsed(got: Resource | Skipped) -> FeedPage | str:
     """Return the page of a feed, or the sentence that says why it is none."""
     if isinstance(got, Skipped):
         return got.detail or got.rule

@@ -38,7 +38,7 @@ class Entry:
     Attributes:
         uri: its address in normal form; empty when the feed gives none.
         key: what the feed identifies it by.
-        content: HTML; empty when the feed has only a teaser.
+        content: HTML: the article, or what the feed has of it (`is_full` tells them apart).
         published, modified: ISO 8601 with a zone; empty when absent.
         base: what relative links in the content are relative to.
     """
@@ -47,7 +47,6 @@ class Entry:
     key: str
     title: str = ""
     content: str = ""
-    teaser: str = ""
     author: str = ""
     published: str = ""
     modified: str = ""
@@ -63,7 +62,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
+class FeedPage:
     """A page of a feed, and the address of the next one; ``cut``: it has more entries than are read."""
 
     entries: tuple[Entry, ...]
@@ -71,7 +70,7 @@ class Feed:
     cut: bool = False
 
 
-def parse(body: bytes, *, base: str) -> Feed:
+def parse(body: bytes, *, base: str) -> FeedPage:
     """Read a feed of any form.
 
     Raises:
@@ -93,7 +92,7 @@ def parse(body: bytes, *, base: str) -> Feed:
         (node.get("href", "") for node in root.iter("{*}link") if node.get("rel") == "next" and node.get("href")), ""
     )
     further = normalise(following, base) if following else ""
-    return Feed(entries=tuple(entries[:ENTRIES]), following=further, cut=len(entries) > ENTRIES)
+    return FeedPage(entries=tuple(entries[:ENTRIES]), following=further, cut=len(entries) > ENTRIES)
 
 
 def _root(body: bytes, base: str) -> Any:
@@ -131,7 +130,6 @@ def _rss(node: Any, base: str, language: str) -> Entry:
         key=key or link,
         title=_words(_text(_first(node, "title"))),
         content=content or description,
-        teaser=description,
         author=_words(_text(_first(node, "creator", "author"))),
         published=published,
         section=tuple(filter(None, (_words(_text(child)) for child in _children(node, "category")))),
@@ -149,7 +147,6 @@ def _atom(node: Any, base: str, language: str) -> Entry:
         key=_text(_first(node, "id")) or link,
         title=_words(_markup(_first(node, "title"))),
         content=_markup(_first(node, "content")) or _markup(_first(node, "summary")),
-        teaser=_markup(_first(node, "summary")),
         author=", ".join(filter(None, map(_words, authors))),
         published=_date(_text(_first(node, "published", "issued"))),
         modified=_date(_text(_first(node, "updated", "modified"))),
@@ -159,7 +156,7 @@ def _atom(node: Any, base: str, language: str) -> Entry:
     )
 
 
-def _json_feed(body: bytes, base: str) -> Feed:
+def _json_feed(body: bytes, base: str) -> FeedPage:
     try:
         told = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -170,7 +167,7 @@ def _json_feed(body: bytes, base: str) -> Feed:
     entries = [_json_entry(item, base, _string(told, "language")) for item in items[:ENTRIES] if isinstance(item, dict)]
     following = _string(told, "next_url")
     further = normalise(following, base) if following else ""
-    return Feed(entries=tuple(entries), following=further, cut=len(items) > ENTRIES)
+    return FeedPage(entries=tuple(entries), following=further, cut=len(items) > ENTRIES)
 
 
 def _json_entry(item: dict[str, Any], base: str, language: str) -> Entry:
@@ -184,7 +181,6 @@ def _json_entry(item: dict[str, Any], base: str, language: str) -> Entry:
         key=str(item.get("id") or link),
         title=_words(html.escape(_string(item, "title"))),
         content=_string(item, "content_html") or plain,
-        teaser=html.escape(_string(item, "summary")),
         author=", ".join(filter(None, names)),
         published=_date(_string(item, "date_published")),
         modified=_date(_string(item, "date_modified")),

@@ -297,19 +297,8 @@ def read(document: Document, *, hints: Hints) -> About:
         for thing in found
         if structured.types(thing) & {"WebPage", "FAQPage", "QAPage", "Product", "AboutPage", "ItemPage"}
     ]
-    node = document.tree.first("head title, title")
-    written = " ".join((node.text() or "").split()) if node is not None else ""
-    publisher = next((structured.text_of(thing.get("publisher")) for thing in articles if thing.get("publisher")), "")
-    website = next(
-        (structured.text_of(thing.get("name")) for thing in found if "WebSite" in structured.types(thing)), ""
-    )
-    site_name = _first(meta.get("og:site_name"), meta.get("application-name"), website, publisher)
-    declared = _first(
-        written,
-        meta.get("og:title"),
-        meta.get("twitter:title"),
-        structured.text_of(articles[0].get("headline")) if articles else "",
-    )
+    site_name = _site_name(meta, found, articles)
+    declared = _declared_title(document, meta, articles)
     title = without_suffix(declared, site_name=site_name, host=urlsplit(document.uri).hostname or "", heading="")
     date, date_source = _published(document, meta, pages)
     modified, modified_source = _modified(document, meta, pages)
@@ -318,13 +307,7 @@ def read(document: Document, *, hints: Hints) -> About:
     if not modified and hints.modified:
         modified, modified_source = hints.modified, "source"
     kinds = frozenset(kind for thing in found for kind in structured.types(thing))
-    kind = meta.get("og:type", "").lower()
-    is_article = (
-        kind in {"article", "blog", "news"}
-        or "article:published_time" in meta
-        or (0 < len(articles) <= _FEW and not kinds & _LISTS)
-        or 0 < len(document.tree.css(_ARTICLE_SIGNS)) <= _FEW
-    )
+    is_article = _is_article(document, meta, kinds, articles)
     return About(
         title=title or hints.title,
         site_name=site_name,
@@ -341,6 +324,36 @@ def read(document: Document, *, hints: Hints) -> About:
         product=not is_article and _is_product(document, meta, kinds),
         body=structured.content(found),
         kinds=kinds,
+    )
+
+
+def _site_name(meta: Mapping[str, str], found: list[structured.Thing], articles: list[structured.Thing]) -> str:
+    publisher = next((structured.text_of(thing.get("publisher")) for thing in articles if thing.get("publisher")), "")
+    website = next(
+        (structured.text_of(thing.get("name")) for thing in found if "WebSite" in structured.types(thing)), ""
+    )
+    return _first(meta.get("og:site_name"), meta.get("application-name"), website, publisher)
+
+
+def _declared_title(document: Document, meta: Mapping[str, str], articles: list[structured.Thing]) -> str:
+    node = document.tree.first("head title, title")
+    return _first(
+        " ".join((node.text() or "").split()) if node is not None else "",
+        meta.get("og:title"),
+        meta.get("twitter:title"),
+        structured.text_of(articles[0].get("headline")) if articles else "",
+    )
+
+
+def _is_article(
+    document: Document, meta: Mapping[str, str], kinds: frozenset[str], articles: list[structured.Thing]
+) -> bool:
+    """Say whether the page is one article: a list of them is none."""
+    return (
+        meta.get("og:type", "").lower() in {"article", "blog", "news"}
+        or "article:published_time" in meta
+        or (0 < len(articles) <= _FEW and not kinds & _LISTS)
+        or 0 < len(document.tree.css(_ARTICLE_SIGNS)) <= _FEW
     )
 
 
