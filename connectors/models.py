@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Kind = Literal["website", "documents", "feed", "sitemap", "git"]
-Method = Literal["store", "stream"]
 FoundBy = Literal["start", "link", "sitemap", "redirect", "canonical", "alternate", "feed", "resume", "known"]
 
 
@@ -126,8 +125,8 @@ class Page:
     Attributes:
         uri: the identity of the page over time; a chapter of a long document has its own (``…#chapter=2.1``).
         title: without the site's suffix, one line, never empty.
-        content: Markdown. No ``Source:`` line and no added title: `connectors.extractors.tidy.deliverable`
-            makes the text that is sent.
+        content: Markdown. No ``Source:`` line and no added title: `connectors.extractors.tidy.draft` makes the
+            text that is sent.
         metadata: JSON values only; keys of `cleaning`: url, title, author, date, modified, language, description,
             site_name, section (list), generator, word_count, strategy, media_type.
         flags: what a person should look at, as ``key`` or ``key: detail`` (``thin``, ``mixed-encoding``).
@@ -219,17 +218,6 @@ class Outgoing:
     title: str
     content: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Pages that are sent in one call."""
-
-    id: int
-    number: int
-    method: Method
-    stream_id: str
-    pages: tuple[Outgoing, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
