@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 LOGGERS = ("connectors", "flows")
 NO_WORD = "The command that carried out this run ended without a word; the same command goes on from there."
-_NUMBERS = (
-    "discovered", "waiting", "read", "unmodified", "delivered", "batches", "batches_failed", "quarantined", "verified",
-)  # fmt: skip
+_NUMBERS = ("discovered", "read", "unmodified", "delivered", "batches", "batches_failed", "verified")
 
 
 def snapshot(progress: Progress) -> dict[str, Any]:

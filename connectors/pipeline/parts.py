@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from connectors.ledger import Ledger, Run
     from connectors.models import Cleaners, Due, Resource, Skipped, Source
     from connectors.persona.client import PersonaClient
+    from connectors.pipeline.progress import Progress
     from connectors.settings import AnySource, PersonaSettings, SourceOptions
     from connectors.web.fetcher import Fetcher
+    from connectors.web.frontier import FrontierStore
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
@@ -105,26 +107,41 @@ async def what_is_left(source: AnySource, ledger: Ledger, run: Run) -> AnySource
     return source.model_copy(update={"max_pages": max(0, source.max_pages - counts.fetched - counts.not_modified)})
 
 
+async def open_frontier(ledger: Ledger, run: Run, progress: Progress) -> FrontierStore:
+    """Return the run's frontier; what it holds due already, and what comes into it, is counted in ``progress``."""
+    from connectors.pipeline.progress import CountedFrontier
+
+    store = ledger.frontier(run)
+    if run.resumed:
+        _, progress.discovered = await store.counts()
+    return CountedFrontier(store, progress)
+
+
 def open_source(
-    source: AnySource, *, headers: Mapping[str, str], ledger: Ledger, run: Run
+    source: AnySource, *, headers: Mapping[str, str], ledger: Ledger, run: Run, frontier: FrontierStore | None = None
 ) -> tuple[Source, Fetcher | None]:
-    """Make the reader of a source, and the fetcher it shares with the renderer where it reads from the web."""
+    """Make the reader of a source, and the fetcher it shares with the renderer where it reads from the web.
+
+    Args:
+        frontier: where a crawl's addresses wait; None: the ledger's own.
+    """
     from connectors.settings import DocumentsSource, FeedSource, GitSource, SitemapSource, WebsiteSource
 
     async def known(uri: str) -> Due | None:
         return await ledger.known(run, uri)
 
+    store = frontier if frontier is not None else ledger.frontier(run)
     match source:
         case WebsiteSource():
             from connectors.sources.website import Website
 
             fetcher = open_fetcher(source, headers, source.website)
-            return Website(source, fetcher=fetcher, store=ledger.frontier(run), known=known), fetcher
+            return Website(source, fetcher=fetcher, store=store, known=known), fetcher
         case SitemapSource():
             from connectors.sources.sitemap import Sitemap
 
             fetcher = open_fetcher(source, headers, source.sitemap)
-            return Sitemap(source, fetcher=fetcher, store=ledger.frontier(run)), fetcher
+            return Sitemap(source, fetcher=fetcher, store=store), fetcher
         case FeedSource():
             from connectors.sources.feed import Feed
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from connectors.models import Resource
+    from connectors.models import Due, Found, Resource
+    from connectors.web.frontier import FrontierStore
 
 EXAMPLES = 5
 Stage = Literal["starting", "crawling", "delivering", "verifying", "enriching", "done"]
@@ -19,12 +20,12 @@ Stage = Literal["starting", "crawling", "delivering", "verifying", "enriching", 
 class Progress:
     """Counts of one run, kept in memory: the ledger's own numbers are the truth at the end.
 
-    ``discovered`` is what the frontier last said; the other numbers are URIs (``fetched`` …) or page versions.
+    ``discovered`` is what came into the frontier, or was left there by the run that this one goes on with; 0 for a
+    source without one. The other numbers are URIs (``read`` …) or page versions.
     """
 
     stage: Stage = "starting"
     discovered: int = 0
-    waiting: int = 0
     read: int = 0
     unmodified: int = 0
     rules: Counter[str] = field(default_factory=Counter)
@@ -33,7 +34,6 @@ class Progress:
     delivered: int = 0
     batches: int = 0
     batches_failed: int = 0
-    quarantined: int = 0
     verified: int = 0
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=3))
 
@@ -63,3 +63,25 @@ class Progress:
     def judged(self, verdicts: Sequence[str]) -> None:
         """Count page versions by verdict."""
         self.verdicts.update(verdicts)
+
+
+class CountedFrontier:
+    """A frontier that lets a run's progress know what comes into it."""
+
+    def __init__(self, store: FrontierStore, progress: Progress) -> None:
+        self._store = store
+        self._progress = progress
+
+    async def add(self, found: Sequence[Found]) -> int:
+        """Keep these; return how many are new."""
+        new = await self._store.add(found)
+        self._progress.discovered += new
+        return new
+
+    async def take(self, limit: int) -> list[Due]:
+        """Return the oldest that are due."""
+        return await self._store.take(limit)
+
+    async def counts(self) -> tuple[int, int]:
+        """Return discovered, and due."""
+        return await self._store.counts()

@@ -59,7 +59,8 @@ async def open_run(
         stack.push_async_callback(pool.close)
         pool.warm()
         rest = await parts.what_is_left(source, ledger, run)
-        reader, fetcher = parts.open_source(rest, headers=headers, ledger=ledger, run=run)
+        frontier = await parts.open_frontier(ledger, run, progress)
+        reader, fetcher = parts.open_source(rest, headers=headers, ledger=ledger, run=run, frontier=frontier)
         if fetcher is not None:
             stack.push_async_callback(fetcher.aclose)
         opened = _kind_of_run(source)(

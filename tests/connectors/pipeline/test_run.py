@@ -8,7 +8,7 @@ import pytest
 from connectors.errors import UsageError
 from connectors.pipeline import operate
 from connectors.pipeline.run import open_run
-from connectors.settings import WebsiteSource
+from connectors.settings import DocumentsSource, WebsiteSource
 
 BODY = "This page tells visitors, in enough words to be a page of its own, what they came here to learn about "
 
@@ -105,21 +105,43 @@ async def test_a_missing_page_does_not_make_the_run_fail(site, persona, state):
 
 async def test_a_stopped_run_is_resumable_and_its_books_balance(site, persona, state):
     fill(site, *(f"p{number}" for number in range(40)))
+    site.statuses["/p0"] = 500
     source = WebsiteSource(website=site.base, name="s", delay=0, concurrency=2, prompts=False, review=False)
     run = await open_run(source, persona=persona, state=state)
     run.start()
-    while run.progress.done < 10:
+    while run.progress.done < 10 or "failed:http-500" not in run.progress.rules:
         await asyncio.sleep(0.01)
     run.stop()
     await asyncio.wait({run.start()})
     first = await run.finish()
     assert first["state"] == "stopped"
     assert balanced(first["urls"])
+    assert first["problems"] == [], "nothing is to be put right"
     summary = await carried_out(site, persona, state)
     assert summary["run"] == first["run"]
-    assert summary["state"] == "completed"
-    assert summary["verified"] == 41
+    assert summary["problems"] == ["1 address could not be read for a reason that may pass; the next run asks again"]
+    assert summary["verified"] == 40
     assert balanced(summary["urls"])
+
+
+async def test_progress_knows_what_was_discovered_and_not_read_yet(site, persona, state):
+    fill(site, *(f"p{number}" for number in range(40)))
+    source = WebsiteSource(website=site.base, name="s", delay=0, concurrency=1, prompts=False, review=False)
+    run = await open_run(source, persona=persona, state=state)
+    run.start()
+    async with asyncio.timeout(60):
+        while run.progress.discovered < 41:
+            await asyncio.sleep(0.001)
+    assert run.progress.done < 41
+    run.stop()
+    await asyncio.wait({run.start()})
+    left = 41 - run.progress.done
+    await run.finish()
+    again = await open_run(source, persona=persona, state=state)
+    assert (again.resumed, again.progress.discovered) == (True, left)
+    await again.collect()
+    assert again.progress.done == left
+    await again.close()
 
 
 @pytest.mark.parametrize(("stop_after", "most"), [(10, 15), (10, 10)])
@@ -200,3 +222,29 @@ async def test_a_site_whose_robots_forbid_everything_fails_and_names_the_rule(si
     assert summary["urls"]["skipped"] == {"robots": 1}
     assert "robots 1" in summary["problems"][0]
     assert balanced(summary["urls"])
+
+
+async def nightly(folder, persona, state):
+    source = DocumentsSource(documents=str(folder), name="h", prompts=False, review=False)
+    run = await open_run(source, persona=persona, state=state, purpose="sync")
+    async for head in run.batches():
+        await run.deliver(head.id)
+    await run.collect()
+    await run.change()
+    await run.verify()
+    return await run.finish()
+
+
+async def test_a_folder_that_is_suddenly_empty_is_told_at_once_and_asked_about_later(tmp_path, persona, state):
+    """A share that is not mounted: nothing else would be wrong with its first night."""
+    folder = tmp_path / "handbook"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.md").write_text(f"# Number {number}\n\n{BODY}{number}.\n")
+    assert (await nightly(folder, persona, state))["state"] == "completed"
+    folder.rename(tmp_path / "elsewhere")
+    folder.mkdir()
+    first = await nightly(folder, persona, state)
+    assert (first["state"], first["delivered"]["deleted"]) == ("failed", 0)
+    assert "none of the 8 known pages was met: the source is empty" in first["problems"][0]
+    assert (await nightly(folder, persona, state))["state"] == "awaiting-approval"
