@@ -208,6 +208,15 @@ def next_steps(result: Mapping[str, Any]) -> str:
         return "Next: the same command goes on from here."
     if state == "stopped":
         return "Next: put right what is said above, then run the same command; it goes on from here."
-    if not result.get("urls", {}).get("fetched") and not result.get("batches", {}).get("failed"):
-        return "Next: put right what is said above and run it again; persona-ingest preview URL tries one page."
-    return "Next: persona-ingest retry sends again what failed; persona-ingest explain URL tells why a page is missing."
+    return f"Next: {_after_failure(result)}"
+
+
+def _after_failure(result: Mapping[str, Any]) -> str:
+    urls, batches = result.get("urls", {}), result.get("batches", {})
+    if batches.get("failed") or batches.get("pending") or result.get("quarantined"):
+        return "persona-ingest retry sends again what failed; persona-ingest explain URL tells why a page is missing."
+    if not urls.get("fetched") and not urls.get("not_modified"):
+        return "put right what is said above and run it again; persona-ingest preview URL tries one page."
+    if urls.get("failed"):
+        return "run it again when that has passed; persona-ingest explain URL tells what became of an address."
+    return "persona-ingest verify --repair mends the knowledge base; run it again to see that all is there."

@@ -13,7 +13,7 @@ from connectors.pipeline import enriching, summaries
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from connectors.ledger import Ledger, Run
+    from connectors.ledger import Counts, Ledger, Run
     from connectors.models import Cleaners
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.collect import Collector
@@ -275,15 +275,20 @@ class IngestRun:
                 "deliver": round(self.deliver_s, 3),
             },
         )
-        summary["problems"] = summaries.problems(
-            counts, coverage=self.coverage, failure=self.failure, changes=self.changes
-        )
+        summary["problems"] = self._problems(counts)
         cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self._waits}
         summary["notes"] = summaries.notes(counts, {**getattr(self.collector.source, "cuts", {}), **cuts})
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)
         return summary
+
+    def _problems(self, counts: Counts) -> list[str]:
+        if self.stopping and self.failure is None:
+            return []  # a person stopped it: what is not done yet is the next run's, and nothing is to be put right
+        return summaries.problems(
+            counts, kind=self.kind, coverage=self.coverage, failure=self.failure, changes=self.changes
+        )
 
     def _state(self, summary: dict[str, Any]) -> str:
         if self.stopping or isinstance(self.failure, errors.FatalError):

@@ -39,6 +39,10 @@ def source_for(target: str, **options: Any) -> WebsiteSource | DocumentsSource:
     if scheme in {"http", "https"}:
         return WebsiteSource(website=target, **options)
     if len(scheme) > 1 and "://" in target:
+        if scheme != "file":
+            from connectors.sources.documents_remote import check_address
+
+            check_address(target)  # before there is a run
         return DocumentsSource(documents=target, **options)
     path = Path(target).expanduser()
     if not path.exists():
@@ -322,8 +326,12 @@ async def status(*, state: StateSettings) -> list[SourceStatus]:
 
 
 async def explain(url: str, *, state: StateSettings) -> list[Visit]:
-    """Return what became of a URL in each run, newest first, and by which rule."""
+    """Return what became of a URL, or of the file at a path, in each run, newest first, and by which rule."""
+    async with parts.open_ledger(state) as ledger:
+        return await ledger.explain(_uri_of(url))
+
+
+def _uri_of(url: str) -> str:
     from connectors.web.urls import normalise
 
-    async with parts.open_ledger(state) as ledger:
-        return await ledger.explain(normalise(url) or url)
+    return normalise(url) or (url if urlsplit(url).scheme else Path(url).expanduser().resolve().as_uri())

@@ -94,24 +94,44 @@ def approval(changes: Changes, *, run: str) -> dict[str, Any]:
 
 
 def problems(
-    counts: Counts, *, coverage: Coverage | None, failure: IngestError | None, changes: Changes | None = None
+    counts: Counts,
+    *,
+    kind: str,
+    coverage: Coverage | None,
+    failure: IngestError | None,
+    changes: Changes | None = None,
 ) -> list[str]:
     """Say what keeps the run from being complete; empty when nothing does."""
     told = [str(failure)] if failure else []
-    if counts.faults and failure is None:
-        told.append(f"{counts.faults} addresses could not be read for a reason that may pass; the next run asks again")
+    asked = changes is not None and bool(changes.withheld)
     if not counts.due_pages and not counts.due and failure is None:
         told.append(f"no page came of it: {_why_none(counts)}")
+    elif _lost_sight(counts) and kind != "feed" and not asked and failure is None:  # a feed may have no news
+        told.append(f"none of the {counts.due_pages} known pages was met: {_why_none(counts)}")
+    if counts.faults and failure is None:
+        what = _many(counts.faults, "address", "addresses")
+        told.append(f"{what} could not be read for a reason that may pass; the next run asks again")
     if failed := counts.batches.get("failed", 0):
-        told.append(f"{failed} batches were not accepted; `persona-ingest retry` takes them up")
+        what, them = ("1 batch was", "it") if failed == 1 else (f"{failed} batches were", "them")
+        told.append(f"{what} not accepted; `persona-ingest retry` takes {them} up")
     if counts.quarantined:
-        told.append(f"{counts.quarantined} pages were refused alone and are in quarantine")
+        what = "1 page was" if counts.quarantined == 1 else f"{counts.quarantined} pages were"
+        told.append(f"{what} refused alone and {'is' if counts.quarantined == 1 else 'are'} in quarantine")
     if changes is not None and changes.failed:
         told.append(f"{changes.failed} updates or deletions were not carried out; the next run repeats them")
     waiting = sum(page.reason == "halved" for page in changes.withheld) if changes else 0
     if coverage is not None and coverage.verified + waiting < coverage.due:
         told.append(f"only {coverage.verified} of {coverage.due} pages were found in the knowledge base exactly once")
     return told
+
+
+def _lost_sight(counts: Counts) -> bool:
+    """Say whether a source that has pages showed none of them: a folder that is not mounted, a site that is broken."""
+    return not counts.due and not counts.fetched and not counts.not_modified
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
 
 
 def _why_none(counts: Counts) -> str:

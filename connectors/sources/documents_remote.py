@@ -32,6 +32,19 @@ _URL_SAFE = "/:@!$&'()*+,;=~"
 _DATES = ("LastModified", "last_modified", "updated", "mtime")
 
 
+def check_address(where: str) -> str:
+    """Return the scheme of an address that documents can be read from.
+
+    Raises:
+        UsageError: its kind is not supported.
+    """
+    scheme = where.partition("://")[0].lower()
+    if scheme not in EXTRAS or "::" in where:  # http, ssh, ftp and chained ones would go round the guarded door
+        allowed = ", ".join(f"{name}://" for name in EXTRAS if name != "memory")
+        raise UsageError(f"Documents cannot be read from {scheme}://; write a path, or one of {allowed}.")
+    return scheme
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFiles:
     """The files below a path of one fsspec file system."""
@@ -46,10 +59,7 @@ class RemoteFiles:
         Raises:
             UsageError: the kind of address is not supported, or the extra that reads it is not installed.
         """
-        scheme = where.partition("://")[0].lower()
-        if scheme not in EXTRAS or "::" in where:  # http, ssh, ftp and chained ones would go round the guarded door
-            allowed = ", ".join(f"{name}://" for name in EXTRAS if name != "memory")
-            raise UsageError(f"Documents cannot be read from {scheme}://; write a path, or one of {allowed}.")
+        scheme = check_address(where)
         from fsspec.core import url_to_fs
 
         try:

@@ -108,7 +108,8 @@ async def run_one(
     )
     async with console.shown(run.name, progress) as say:
         say(
-            f"Importing {console.safe(run.name)} into {console.safe(run.where)}" + (" (resumed)" if run.resumed else "")
+            f"{'Syncing' if purpose == 'sync' else 'Importing'} {console.safe(run.name)} into {console.safe(run.where)}"
+            + (" (resumed)" if run.resumed else "")
         )
         run.start()
         conductor = Conductor(run)

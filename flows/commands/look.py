@@ -26,6 +26,8 @@ _SHOWN_OF_A_REPORT = 20
 def preview(frame: Frame, where: str, *, state: StateSettings, **options: Any) -> int:  # noqa: ARG001 - looks at no state
     """Show a page as it would be sent, and why. Stores and sends nothing.
 
+    Exits with 1 when nothing would be sent.
+
     \b
     Examples:
       persona-ingest preview https://docs.example.com/guide/install.html
@@ -46,7 +48,7 @@ def preview(frame: Frame, where: str, *, state: StateSettings, **options: Any) -
     frame.say(answer)
     if not frame.as_json:
         click.echo(_preview_text(answer))
-    return 0
+    return 1 if found.reason else 0
 
 
 def _preview_text(answer: Mapping[str, Any]) -> str:
@@ -55,7 +57,8 @@ def _preview_text(answer: Mapping[str, Any]) -> str:
     out: list[str] = []
     for page in answer["pages"]:
         out += [f"title:    {safe(page['title'])}"]
-        out += [f"{key + ':':9} {safe(str(value))}" for key, value in page["metadata"].items()]
+        about = {key: value for key, value in page["metadata"].items() if (key, value) != ("title", page["title"])}
+        out += [f"{key + ':':9} {safe(str(value))}" for key, value in about.items()]
         out += ["", "\n".join(safe(row, longest=10_000) for row in page["content"].splitlines()), "", "-" * 72]
     if answer["reason"]:
         out.append(f"Nothing would be sent: {answer['reason']}. {safe(answer['detail'])}")
@@ -70,14 +73,15 @@ def _preview_text(answer: Mapping[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL_OR_FILE")
 @common
 def explain(frame: Frame, url: str, *, state: StateSettings) -> int:
-    """Tell what became of a URL in each run, newest first, and by which rule.
+    """Tell what became of a URL or file in each run, newest first, and by which rule.
 
     \b
-    Example:
+    Examples:
       persona-ingest explain https://docs.example.com/guide/old.html
+      persona-ingest explain ./handbook/scanned.pdf
     """
     from connectors.pipeline import operate
 
@@ -125,15 +129,29 @@ def _status_text(answer: Mapping[str, Any]) -> str:
         out += [f"  pages     {row['pages']}: {_counted(row['versions'])}"]
         out += [f"  batches   {_counted(row['batches'])}"]
         if last:
-            out += [f"  last run  {last['purpose']} {last['id']}: {last['state']}, {when} UTC"]
+            out += [f"  last run  {last['purpose']} {last['id']}: {_ended(row, last['state'])}, {when} UTC"]
             out += [f"            {line}" for line in _brought(last["summary"])]
             out += [f"            {safe(told, longest=300)}" for told in last["summary"].get("problems", ())]
+            out += _asked(last)
         out.append("")
     if not out:
         out = ["Nothing was imported yet: persona-ingest import https://docs.example.com", ""]
     out.append(f"Next nightly sync: {answer['next_run'] or 'none is scheduled; persona-ingest ui brings it up'}")
     out.append(f"State: {answer['state']}" + (f"   UI: {answer['ui']}" if answer["ui"] else ""))
     return "\n".join(out)
+
+
+def _ended(row: Mapping[str, Any], state: str) -> str:
+    """Return a run's state in words: one that nobody carries out any more was interrupted."""
+    return "interrupted, the next run goes on from there" if state == "running" and not row["busy"] else state
+
+
+def _asked(last: Mapping[str, Any]) -> list[str]:
+    """Return what a run that waits for a person asks, and how to answer."""
+    if last["state"] != "awaiting-approval" or "approval" not in last["summary"]:
+        return []
+    asked = last["summary"]["approval"]
+    return [f"            {asked['why']}", f"            {asked['approve']}   or   {asked['reject']}"]
 
 
 def _brought(summary: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,8 @@ def test_who_only_looks_at_the_ledger_loads_neither_models_nor_clients(words, tm
     [
         (["import"], "URL_OR_PATH"),
         (["nonsense"], "nonsense"),
+        (["improt", "x"], "Did you mean 'import'?"),
+        (["import", "ftp://example.com/"], "ftp://"),
         (["import", "--nonsense", "x"], "--nonsense"),
         (["import", "docs.example.com"], "https://docs.example.com"),
         (["import", "/no/such/folder"], "/no/such/folder"),
@@ -127,3 +129,18 @@ def test_what_any_library_prints_cannot_spoil_the_object():
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert json.loads(told.stdout) == {"a": 1, "exit_code": 0}
     assert told.stderr.count("noise") == 3
+
+
+def test_preview_of_what_would_not_be_sent_exits_with_1(tmp_path):
+    (tmp_path / "empty.md").write_text("")
+    (tmp_path / "page.md").write_text("# A page\n\nWith a sentence that is worth sending.\n")
+    nothing, something = run("preview", str(tmp_path / "empty.md")), run("preview", str(tmp_path / "page.md"))
+    assert (nothing.returncode, something.returncode) == (1, 0)
+    assert "Nothing would be sent: empty" in nothing.stdout
+    assert something.stdout.count("title:") == 1
+
+
+def test_a_path_is_explained_as_the_file_that_it_names(tmp_path):
+    told = run("explain", "handbook/a b.pdf", "--json", "--state", str(tmp_path))
+    assert json.loads(told.stdout)["runs"] == []
+    assert told.returncode == 0, told.stderr

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from flows import console
+from flows.commands.look import _status_text
+
+
+def failed(**changes):
+    return {
+        "state": "failed",
+        "urls": {"fetched": 9, "not_modified": 0, "failed": {"http-500": 1}},
+        "batches": {"delivered": 1, "failed": 0, "pending": 0},
+        "quarantined": 0,
+    } | changes
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (failed(batches={"failed": 1}), "persona-ingest retry"),
+        (failed(quarantined=2), "persona-ingest retry"),
+        (failed(), "run it again when that has passed"),
+        (failed(urls={"fetched": 0, "not_modified": 0}), "put right what is said above"),
+        (failed(urls={"fetched": 9, "not_modified": 0, "failed": {}}), "verify --repair"),
+        ({"state": "stopped", "problems": []}, "the same command goes on"),
+        ({"state": "stopped", "problems": ["The disk is full."]}, "put right what is said above"),
+        ({"state": "awaiting-approval", "run": "7"}, "sync --approve 7"),
+    ],
+)
+def test_what_to_do_next_fits_what_happened(result, said):
+    told = console.next_steps(result)
+    assert said in told
+    assert ("persona-ingest retry" in told) == (said == "persona-ingest retry"), "there is nothing to send again"
+
+
+def status(state, *, busy=False, **summary):
+    run = {"id": 12, "purpose": "sync", "state": state, "started_at": "2026-11-23T02:00:00+00:00", "summary": summary}
+    row = {"name": "help", "kind": "website", "destination": "embedded", "busy": busy, "pages": 3}
+    row |= {"versions": {}, "batches": {}, "last_run": run}
+    return _status_text({"sources": [row], "next_run": "", "state": "/state", "ui": ""})
+
+
+def test_a_run_that_nobody_carries_out_any_more_is_no_running_one():
+    assert "sync 12: interrupted, the next run goes on from there" in status("running")
+    assert "sync 12: running" in status("running", busy=True)
+
+
+def test_status_tells_what_waits_for_a_person_and_how_to_answer():
+    asked = {"why": "10 of 10 pages would be deleted.", "approve": "sync --approve 12", "reject": "sync --reject 12"}
+    told = status("awaiting-approval", approval=asked)
+    assert "10 of 10 pages would be deleted." in told
+    assert "sync --approve 12   or   sync --reject 12" in told
