@@ -102,6 +102,8 @@ class Delivery:
         heads = [head for head in await self._sending.adopt(run) if head.id not in self._given] if final else []
         if not self._given and not final:
             heads = await self._sending.adopt(run)
+        if self._breaker.open:
+            self._size.acquit()
         heads += await self._sending.cut(
             run,
             most=self._size.most,

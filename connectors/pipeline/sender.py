@@ -68,7 +68,7 @@ class Size:
     """
 
     def __init__(self, most: int) -> None:
-        self.most = self._largest = most
+        self.most = self._largest = self._trusted = most
         self.proven = False
         self._good_in_a_row = 0
 
@@ -79,14 +79,24 @@ class Size:
         if self.most < self._largest and self._good_in_a_row >= IN_FLIGHT * 2:
             self.most = min(self._largest, self.most * 2)
             self._good_in_a_row = 0
+        self._trusted = self.most
 
     def went_unclear(self) -> None:
         """A call had no clear answer."""
         self._good_in_a_row = 0
 
-    def shrink(self, most: int) -> None:
-        """Cut no larger batches than this for a while."""
+    def suspect(self, most: int) -> None:
+        """Cut no larger batches than this for a while: no answer came to one."""
         self.most = max(1, min(self.most, most))
+
+    def shrink(self, most: int) -> None:
+        """Cut no larger batches than this for a while: the API says that one was too large."""
+        self.suspect(most)
+        self._trusted = self.most
+
+    def acquit(self) -> None:
+        """The API is down, whatever is sent: what was suspected since it last took a batch was not too large."""
+        self.most = self._trusted
 
 
 class Sender:
@@ -163,6 +173,8 @@ class Sender:
                 self._breaker.unclear()
             else:
                 self._breaker.answered()
+            if outage:
+                self._size.acquit()
         if error is None:
             self._size.went_well()
             await self._sending.mark_delivered(run, work.id)
@@ -176,7 +188,7 @@ class Sender:
             await self._sending.mark_not_applied(run, work.id, detail=str(error))
         else:
             await self._sending.note(run, work.id, str(error))
-            if not outage:
+            if not self._breaker.open:
                 self._learn_from_silence(error, effort, pages=len(work.pending))
         await self._timing.pause(effort.tries, getattr(error, "retry_after_s", None))
         return None
@@ -283,6 +295,6 @@ class Sender:
         if getattr(error, "status", None) is None:
             effort.silences += 1
             if self._size.proven:
-                self._size.shrink((pages + 1) // 2)
+                self._size.suspect((pages + 1) // 2)
         else:
             effort.faulted += 1

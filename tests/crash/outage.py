@@ -20,7 +20,9 @@ from connectors.settings import DeliveryOptions
 HOUR_S = 3600.0
 PAGES = 200
 BATCH = 2
+CUT_EVERY = 20
 UNDISTURBED = PAGES // BATCH
+IN_DOUBT = CUT_EVERY // BATCH  # a cut between the first call that broke and the last before the outage is told: halves
 WAYS = ("answers 503", "refuses", "stores nothing")
 
 
@@ -83,7 +85,7 @@ class Crawl:
         self.client = PersonaClient(base_url=server.url, timeout_s=5, transport=httpx.AsyncHTTPTransport(verify=False))
         self.options = DeliveryOptions(settle=30, **{"batch-size": BATCH})
         self.more = more
-        self.store_calls = 0
+        self.store_calls = self.cut = 0
         count = self.client.store_pages
 
         async def counted(pages):  # a refused call never comes to the server
@@ -121,10 +123,16 @@ class Crawl:
             if number == away_at:
                 self.server.away = (self.clock.now, self.clock.now + HOUR_S)
             await self.record(number)
-            if number % 20 == 19:
+            if number % CUT_EVERY == CUT_EVERY - 1:
                 heads = await self.delivery.cut(self.run, final=number == PAGES - 1)
+                self.cut += len(heads)
                 tasks += [asyncio.create_task(one(head)) for head in heads]
         return Counter(outcome.state for outcome in await asyncio.gather(*tasks))
+
+    def extra(self):
+        """Return how many more calls than batches there were, as a share; batches in doubt may be half the size."""
+        assert UNDISTURBED <= self.cut <= UNDISTURBED + IN_DOUBT, self.cut
+        return round(self.store_calls / self.cut - 1, 3)
 
     def everything_is_there_once(self):
         return len(self.server.items) == PAGES == len(set(self.server.items.values()))
@@ -151,9 +159,9 @@ async def measure(how: str) -> dict:
             await crawl.crawl(away_at=60)
             coverage = await crawl.delivery.verify(crawl.run)
             return {
-                "batches": UNDISTURBED,
+                "batches": crawl.cut,
                 "store calls": crawl.store_calls,
-                "extra": round(crawl.store_calls / UNDISTURBED - 1, 3),
+                "extra": crawl.extra(),
                 "verified": f"{coverage.verified} of {coverage.due}",
                 "there once": crawl.everything_is_there_once(),
             }
