@@ -42,18 +42,19 @@ FROM versions JOIN pages ON pages.id = versions.page_id
 WHERE versions.id IN NUMBERS(:chosen)
 """
 _ITEMS = "SELECT version_id, item_id FROM items WHERE version_id IN NUMBERS(:chosen) ORDER BY version_id, ordinal"
-_TEXTS_ELSEWHERE = """
-SELECT versions.normal_hash FROM versions JOIN sources ON sources.id = versions.source_id
-WHERE sources.destination = :destination AND sources.id <> :source
-  AND versions.state IN ('sent', 'delivered', 'verified') AND versions.normal_hash IS NOT NULL
+# From the sources on: where there is no other one, nothing is looked through.
+_ELSEWHERE = """
+FROM (SELECT id FROM sources WHERE destination = :destination AND id <> :source) AS others
+JOIN versions ON versions.source_id = others.id
 """
-_ITEMS_ELSEWHERE = """
-SELECT items.item_id FROM items JOIN versions ON versions.id = items.version_id
-WHERE items.destination = :destination AND versions.source_id <> :source
+_TEXTS_ELSEWHERE = f"""
+SELECT versions.normal_hash {_ELSEWHERE}
+WHERE versions.state IN ('sent', 'delivered', 'verified') AND versions.normal_hash IS NOT NULL
 """
-_MARKS_ELSEWHERE = """
-SELECT items.item_id, items.mark, versions.normal_hash FROM items JOIN versions ON versions.id = items.version_id
-WHERE items.destination = :destination AND items.mark <> '' AND versions.source_id <> :source
+_ITEMS_ELSEWHERE = f"SELECT items.item_id {_ELSEWHERE} JOIN items ON items.version_id = versions.id"
+_MARKS_ELSEWHERE = f"""
+SELECT items.item_id, items.mark, versions.normal_hash {_ELSEWHERE} JOIN items ON items.version_id = versions.id
+WHERE items.mark <> ''
 """
 _GHOSTS = """
 SELECT normal_hash FROM versions

@@ -33,7 +33,7 @@ _FREED = """
 UPDATE versions SET state = 'pending', batch_id = NULL, reason = ''
 WHERE source_id = :source AND state = 'quarantined'
 """
-_STALE = "page_id IN (SELECT id FROM pages WHERE source_id = :source) AND run_id <> :run"
+_STALE = "run_id <> :run AND EXISTS (SELECT id FROM pages WHERE id = holds.page_id AND source_id = :source)"
 _UNDECIDED = f"""
 UPDATE resources SET etag = '', last_modified = '', body_hash = NULL WHERE id IN (
   SELECT resource_id FROM pages WHERE id IN (SELECT page_id FROM holds WHERE {_STALE})

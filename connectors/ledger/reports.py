@@ -116,8 +116,8 @@ def counts(connection: Connection, run: Run) -> Counts:
         faults += int(faulty or 0)
     verdicts = _grouped(connection, "verdict", _VERDICTS, **mine)
     states = _grouped(connection, "state", _VERSIONS, source=run.source_id)
-    sent = _grouped(connection, "delivered_via", f"{_VERSIONS} AND delivered_run = :run", **mine)
-    deleted = _grouped(connection, "state", f"{_VERSIONS} AND closed_run = :run", **mine).get("deleted", 0)
+    sent = _grouped(connection, "delivered_via", "versions WHERE delivered_run = :run", run=run.id)
+    deleted = _grouped(connection, "state", "versions WHERE closed_run = :run", run=run.id).get("deleted", 0)
     return Counts(
         discovered=sum(outcomes.values()),
         due=outcomes["due"],

@@ -27,7 +27,7 @@ _OLD_VISITS = """
 DELETE FROM visits WHERE run_id IN (SELECT id FROM runs WHERE source_id = :source AND id <= :last)
 """
 _OWN_HOLDS = """
-DELETE FROM holds WHERE run_id = :run AND page_id IN (SELECT id FROM pages WHERE source_id = :source)
+DELETE FROM holds WHERE run_id = :run AND EXISTS (SELECT id FROM pages WHERE id = holds.page_id AND source_id = :source)
 """
 
 

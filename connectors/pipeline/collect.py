@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.errors import UsageError
 from connectors.extractors import tidy
@@ -67,7 +67,8 @@ class Collector:
     _failure: BaseException | None = None
     _tasks: dict[asyncio.Task[None], int] = field(default_factory=dict)
     _held: int = 0  # bytes, of all tasks
-    _met: list[Resource] = field(default_factory=list)  # as they were, to be recorded together
+    # As they were, with the links they had: to be recorded together.
+    _met: list[tuple[Resource, tuple[str, ...]]] = field(default_factory=list)
     _recording: asyncio.Task[None] | None = None
     _slots: asyncio.Semaphore = field(init=False)
     _reading: asyncio.Task[None] = field(init=False)
@@ -118,17 +119,13 @@ class Collector:
         return task
 
     async def _met_again(self, resource: Resource) -> bool:
-        """Deal with a page that is as it was and names nothing new, with others like it in one step; False for others.
-
-        Its links are durable: whoever met them first gave them to the ledger before.
-        """
-        learn_at_once = getattr(self.source, "learn_at_once", None)
-        if learn_at_once is None:
+        """Deal with a page that is as it was, with others like it in one step; False for one that goes alone."""
+        if not hasattr(self.source, "learn_together"):
             return False
         links = self.ledger.links_at_hand(self.run, resource)
-        if links is None or not learn_at_once(resource, links):
+        if links is None:
             return False
-        self._met.append(resource)
+        self._met.append((resource, links))
         if self._recording is None:
             await self._slots.acquire()
             self._recording = self._begin(self._record_met(), 0)
@@ -137,11 +134,13 @@ class Collector:
         return True
 
     async def _record_met(self) -> None:
+        source: Any = self.source
         try:
             while met := self._met:
                 self._met = []
-                await self.ledger.unchanged(self.run, *met)
-                for resource in met:
+                await source.learn_together(met)  # their links are durable before they are: see `_take`
+                await self.ledger.unchanged(self.run, *[resource for resource, _ in met])
+                for resource, _ in met:
                     self.progress.not_modified(resource)
         finally:
             self._recording = None

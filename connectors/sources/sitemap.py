@@ -14,7 +14,7 @@ from connectors.web.media import passed_over_by_name
 from connectors.web.sites import Sites
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from connectors.models import Due, Kind, Resource
     from connectors.settings import SitemapSource
@@ -74,16 +74,14 @@ class Sitemap:
             await items.aclose()
             await self._sites.aclose()
 
-    async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:  # noqa: ARG002 - no link is followed
+    async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:
         """A Resource that ``read`` yielded is dealt with."""
-        assert self._crawl is not None, "learn comes after read"
-        self._crawl.learned_nothing()
+        await self.learn_together([(resource, links)])
 
-    def learn_at_once(self, resource: Resource, links: tuple[str, ...]) -> bool:  # noqa: ARG002 - as `learn`
-        """Do what `learn` does."""
+    async def learn_together(self, met: Sequence[tuple[Resource, tuple[str, ...]]]) -> None:
+        """Some Resources are dealt with; no link of theirs is followed."""
         assert self._crawl is not None, "learn comes after read"
-        self._crawl.learned_nothing()
-        return True
+        await self._crawl.learned((), of=len(met))
 
     async def _seed(self, crawl: Crawl, first: object, listing: AsyncIterator[object]) -> None:
         listed = first

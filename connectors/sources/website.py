@@ -18,7 +18,7 @@ from connectors.web.sites import Sites
 from connectors.web.traps import TrapLimits, Traps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from connectors.models import Due, Kind
     from connectors.settings import WebsiteSource
@@ -106,28 +106,24 @@ class Website:
 
     async def learn(self, resource: Resource, links: tuple[str, ...]) -> None:
         """Follow the links of a Resource that ``read`` yielded."""
+        await self.learn_together([(resource, links)])
+
+    async def learn_together(self, met: Sequence[tuple[Resource, tuple[str, ...]]]) -> None:
+        """Do what `learn` does for each of some Resources, in one step."""
         assert self._crawl is not None, "learn comes after read"
+        found: dict[str, Found] = {}
+        for resource, links in met:
+            for link in self._news(resource, links):
+                if link not in found:
+                    found[link] = Found(uri=link, by="link", depth=resource.depth + 1, via=resource.uri)
+        await self._crawl.learned(list(found.values()), of=len(met))
+
+    def _news(self, resource: Resource, links: tuple[str, ...]) -> list[str]:
+        """Return the links that are to be followed and were not met yet: most of a page's stand on the page before."""
         if len(links) > MAX_LINKS:
             self.cuts["MAX_LINKS"] += 1
             log.warning("%s has %d links; the first %d are followed", urls.redact(resource.uri), len(links), MAX_LINKS)
             links = links[:MAX_LINKS]
-        await self._crawl.learned(
-            [
-                Found(uri=link, by="link", depth=resource.depth + 1, via=resource.uri)
-                for link in self._news(resource, links)
-            ]
-        )
-
-    def learn_at_once(self, resource: Resource, links: tuple[str, ...]) -> bool:
-        """Do what `learn` does for a Resource whose links were all met before; False, and nothing, for another."""
-        assert self._crawl is not None, "learn comes after read"
-        if len(links) > MAX_LINKS or self._news(resource, links):
-            return False
-        self._crawl.learned_nothing()
-        return True
-
-    def _news(self, resource: Resource, links: tuple[str, ...]) -> list[str]:
-        """Return the links that are to be followed and were not met yet: most of a page's stand on the page before."""
         return [] if "nofollow" in resource.robots else self._frontier.unseen(self._scope.within(links))
 
     async def fetch_alternate(self, uri: str) -> Resource | Skipped:

@@ -152,18 +152,14 @@ class Crawl:
         if not await self.add([Found(uri=item.uri, by="sitemap", depth=item.depth)]):
             self._answers.pop(item.uri, None)
 
-    async def learned(self, found: Sequence[Found]) -> None:
-        """One Resource that came out is dealt with; these are the addresses it named."""
+    async def learned(self, found: Sequence[Found], *, of: int = 1) -> None:
+        """One Resource that came out is dealt with, or several; these are the addresses that they named."""
         try:
             if found:
                 await self.add(found)
         finally:
-            self.learned_nothing()
-
-    def learned_nothing(self) -> None:
-        """One Resource that came out is dealt with; it named nothing new."""
-        self._unlearned -= 1
-        self._tell()
+            self._unlearned -= of
+            self._tell()
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))

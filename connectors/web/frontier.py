@@ -74,16 +74,13 @@ class Frontier:
 
     def unseen(self, uris: Iterable[str]) -> list[str]:
         """Return those that the memory does not know, in order; those it knows it remembers for longer."""
-        fresh: list[str] = []
-        for uri in uris:
-            key = hash(uri)
-            if key in self._young:
-                continue
-            if key in self._old:
-                self._remember(key)
-            else:
-                fresh.append(uri)
-        return fresh
+        young, old = self._young, self._old
+        fresh = [uri for uri in uris if hash(uri) not in young]
+        if not (old and fresh):
+            return fresh
+        for key in {hash(uri) for uri in fresh} & old:
+            self._remember(key)
+        return [uri for uri in fresh if hash(uri) not in old]
 
     def _remember(self, key: int) -> None:
         if len(self._young) >= self._remembered:

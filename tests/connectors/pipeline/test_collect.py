@@ -126,8 +126,12 @@ async def test_an_unchanged_site_is_asked_but_not_read_again(site, crawl):
     assert len(pages) == 3
 
 
-async def test_unchanged_pages_that_name_nothing_new_are_recorded_together(site, crawl):
+@pytest.mark.parametrize("more", [False, True])
+async def test_unchanged_pages_are_recorded_together_also_those_that_name_others(site, crawl, more):
     fill(site, *[f"n{number}" for number in range(40)])
+    for number in range(40) if more else ():
+        site.article(f"/n{number}", f"About n{number}", BODY + f"n{number}.", {f"/m{number}": "more"})
+        site.article(f"/m{number}", f"More of {number}", BODY + f"m{number}.")
     await crawl()
     faults.plan("", counting=True)
     try:
@@ -135,7 +139,7 @@ async def test_unchanged_pages_that_name_nothing_new_are_recorded_together(site,
         steps = faults.met()["before unchanged"]
     finally:
         faults.plan("")
-    assert counts.not_modified == 41
+    assert counts.not_modified == (81 if more else 41)
     assert steps < 20
     assert balanced(counts)
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -15,7 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parents[2]))
 from loopback import Reply, Site, redirect
 
 from connectors.errors import UsageError
-from connectors.models import Resource
+from connectors.models import Found, Resource
 from connectors.settings import WebsiteSource
 from connectors.sources.website import Website
 from connectors.web import urls
@@ -517,6 +518,31 @@ async def test_unchanged_pages_come_without_a_body_and_still_lead_on(site):
         await source.learn(item, (f"{site.url}/a",))
     await fetcher.aclose()
     assert bodies == {"/": b"x", "/a": None}, "the start page is looked at in full, all others only when they changed"
+
+
+async def test_what_several_pages_name_at_once_is_found_once_and_by_the_first(site):
+    class Noting(MemoryStore):
+        found: ClassVar[list[Found]] = []
+
+        async def add(self, found):
+            self.found.extend(found)
+            return await super().add(found)
+
+    store = Noting()
+    site.routes["/"] = site.routes["/a"] = site.routes["/b"] = site.routes["/c"] = Reply("x")
+    fetcher = Fetcher(user_agent="x/1", allowed=(site.url,))
+    source = Website(WebsiteSource(website=site.url + "/", concurrency=1, delay=0), fetcher=fetcher, store=store)
+    named = {"/": ("/a", "/b", "https://else.example/"), "/a": ("/", "/c"), "/b": ("/c", "/a"), "/c": ()}
+    waiting = []
+    async for item in source.read():
+        path = urls.path_of(item.uri)
+        waiting.append((item, tuple(urls.normalise(link, site.url) for link in named[path])))
+        if path in {"/", "/b", "/c"}:
+            await source.learn_together(waiting)
+            waiting = []
+    await fetcher.aclose()
+    found = [(urls.path_of(item.uri), urls.path_of(item.via)) for item in store.found if item.by == "link"]
+    assert found == [("/a", "/"), ("/b", "/"), ("/c", "/a")]
 
 
 DOCUMENTATION = [
