@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,6 @@ _ATTACHMENTS = 50
 
 def extract(resource: Resource, rules: CleaningRules, *, read: Read) -> Extracted:
     """Make the pages of a mail."""
-    from dataclasses import replace
-
     message = email.message_from_bytes(resource.body or b"", policy=email.policy.default)
     assert isinstance(message, email.message.EmailMessage)
     subject = _header(message, "Subject")
@@ -49,8 +48,6 @@ def _letter(message: EmailMessage, resource: Resource, read: Read) -> str:
 
 def _body(message: EmailMessage, resource: Resource, read: Read) -> str:
     """Return the plain text; the HTML where there is none."""
-    from dataclasses import replace
-
     part = message.get_body(("plain", "html"))
     if part is None:
         return ""

@@ -27,6 +27,8 @@ KINDS: dict[str, type[AnySource]] = {
     "git": GitSource,
 }
 _SWITCHES = {"no-prompts": "prompts", "no-review": "review"}  # as on the command line
+_LISTS = ("include", "exclude", "header", "select", "remove")
+"""What may be one value or a list of them."""
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -174,7 +176,7 @@ class _Reader:
             return None
         finally:
             loader.dispose()
-        if key in {"include", "exclude", "header", "select", "remove"} and isinstance(value, str):
+        if key in _LISTS and isinstance(value, str):
             return (value,)
         return str(value) if key == "name" and isinstance(value, int | float) else value
 
@@ -227,7 +229,7 @@ def json_schema() -> dict[str, Any]:
         schema = model.model_json_schema(by_alias=True)
         switch = {"type": "boolean", "default": False}
         schema["properties"] |= {name: {**switch, "title": f"The opposite of '{of}'"} for name, of in _SWITCHES.items()}
-        for name in ("include", "exclude", "header", "select", "remove"):
+        for name in _LISTS:
             listed = schema["properties"][name]
             about = {key: listed.pop(key) for key in ("title", "description", "default") if key in listed}
             schema["properties"][name] = {**about, "anyOf": [{"type": "string"}, listed]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connectors.media_types import BY_SUFFIX, ZIP
 from connectors.web import urls
 
 
@@ -21,9 +22,7 @@ _PASSED_OVER = _words(
     # data that is no text
     "sqlite db pickle npy npz parquet pyc class o"
 )
-_DOCUMENTS = _words(
-    "pdf doc docx odt rtf ppt pptx odp xls xlsx ods epub md markdown txt rst adoc csv tsv htm html xhtml"
-)
+_DOCUMENTS = frozenset({suffix[1:] for suffix, kind in BY_SUFFIX.items() if kind != ZIP}) | {"adoc"}  # read as it is
 _REFUSED_TYPES = _words(
     "application/javascript application/x-javascript application/ecmascript text/javascript text/css text/ecmascript "
     "application/zip application/gzip application/x-gzip application/x-tar application/x-bzip2 application/x-xz "
