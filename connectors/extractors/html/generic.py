@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from connectors.extractors.html.kinds import DROP
+from connectors.extractors.html.tree import is_within
 
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
@@ -151,7 +152,7 @@ def _is_chrome(node: LexborNode, size: Measure | None, title: LexborNode | None)
         return not (_CONTENTS.search(named) and _leads_elsewhere(node))
     if not likely or size is None:
         return False
-    if size.chars - size.linked > _A_WORD and (node.css_first("h1") or (title is not None and _within(title, node))):
+    if size.chars - size.linked > _A_WORD and (node.css_first("h1") or (title is not None and is_within(title, node))):
         return False
     return size.prose < _LITTLE_PROSE or size.linked > size.chars // 2
 
@@ -266,7 +267,7 @@ def beginning(body: LexborNode, kinds: dict[int, str], measured: Measured, *, is
         if (
             found
             and found[0][0] > _ENOUGH * whole
-            and (len(found) == 1 or found[0][0] > 2 * found[1][0] or _within(found[1][2], found[0][2]))
+            and (len(found) == 1 or found[0][0] > 2 * found[1][0] or is_within(found[1][2], found[0][2]))
         ):
             start = found[0][2]
     return start
@@ -275,13 +276,6 @@ def beginning(body: LexborNode, kinds: dict[int, str], measured: Measured, *, is
 _MAIN = "main, [role=main]"
 _ARTICLE = "article, [itemprop=articleBody]"
 _ENOUGH = 0.2
-
-
-def _within(node: LexborNode, outer: LexborNode) -> bool:
-    above: LexborNode | None = node
-    while above is not None and above.mem_id != outer.mem_id:
-        above = above.parent
-    return above is not None
 
 
 def is_prose(measured: Measured, node: LexborNode) -> bool:
@@ -304,17 +298,14 @@ def _weight(size: Measure) -> float:
 _TEASERS = frozenset({"div", "section", "ul", "ol", "aside", "table", "article", "figure", "form"})
 
 
-def prune(node: LexborNode, kinds: dict[int, str], measured: Measured) -> int:
-    """Drop the blocks of an article that are mostly links (teasers, galleries); return how many."""
-    dropped = 0
+def prune(node: LexborNode, kinds: dict[int, str], measured: Measured) -> None:
+    """Drop the blocks of an article that are mostly links (teasers, galleries)."""
     for child in node.css(", ".join(_TEASERS)):
         size = measured.of.get(child.mem_id)
         if size is None or child.mem_id == node.mem_id or kinds.get(child.mem_id) == DROP or not size.chars:
             continue
         if (size.linked > 0.6 * size.chars and size.prose < _LITTLE_PROSE) or _GALLERY.search(_named(child)):
             kinds[child.mem_id] = DROP
-            dropped += 1
-    return dropped
 
 
 _GALLERY = re.compile(
