@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -53,9 +54,8 @@ def start(state: Path, *, port: int | None, workers: int) -> dict[str, Any]:
 
         edit = registering.register(project_file())
         words = ["worker", "start", "--pool", POOL, "--name", "local", "--limit", str(workers)]
-        worker = _background(
-            [sys.executable, "-m", "prefect", *words], folder / "worker.log", {**settings, **_for_flows(state)}
-        )
+        settings |= own_temporary_files(folder) | _for_flows(state)
+        worker = _background([sys.executable, "-m", "prefect", *words], folder / "worker.log", settings)
     except BaseException:
         _end(server.pid, hard=True)
         raise
@@ -112,6 +112,15 @@ def _ui_files(folder: Path) -> dict[str, str]:
     found = importlib.util.find_spec("prefect")
     beside = Path(found.origin).parent / "server" if found and found.origin else folder
     return {} if os.access(beside, os.W_OK) else {"PREFECT_SERVER_UI_STATIC_DIRECTORY": str(folder / "ui")}
+
+
+def own_temporary_files(folder: Path) -> dict[str, str]:
+    """Return where a worker keeps its files: Prefect's share a folder, and fail where it is another user's."""
+    shared, own = Path(tempfile.gettempdir()) / "runner_storage", folder / "tmp"
+    if not shared.exists() or shared.stat().st_uid == os.getuid():
+        return {}
+    own.mkdir(mode=0o700, exist_ok=True)
+    return {"TMPDIR": str(own)}
 
 
 def _for_flows(state: Path) -> dict[str, str]:
