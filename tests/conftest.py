@@ -1,6 +1,7 @@
 """What every test shares: the switch for slow ones, and examples that do not change from run to run in CI."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -9,6 +10,11 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("unhurried"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "unhurried")
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every program that they start:
+# a worker of Prefect's ends by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
