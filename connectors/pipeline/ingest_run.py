@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from connectors import errors, memory
 from connectors.pipeline import enriching, summaries
+from connectors.pipeline.outbox import Outbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import AnySource
 
-OUTBOX_BYTES: Final = 2 * 1024**3
-"""The most text that waits to be sent while the knowledge base is away; then the crawl waits."""
-_LOOKS: Final = 16  # how often the outbox is measured while it fills once
 Purpose = Literal["import", "sync"]
 _CUT_SHORT = {
     "max-pages",
@@ -44,6 +42,7 @@ class IngestRun:
     Attributes:
         where: where the pages go, in words: ``the embedded knowledge base`` or the API's address.
         progress: live numbers.
+        outbox: keeps the crawl from running too far ahead of delivery.
     """
 
     source: AnySource
@@ -64,7 +63,7 @@ class IngestRun:
     deliver_s: float = 0.0
     failure: errors.IngestError | None = None
     stopping: bool = False
-    outbox_bytes: int = OUTBOX_BYTES
+    outbox: Outbox = field(init=False)
     prompts_made: list[str] = field(default_factory=list)
     reviewed: int = 0
     _subject: enriching.Subject | None = None
@@ -72,17 +71,12 @@ class IngestRun:
     _due: asyncio.Event = field(default_factory=asyncio.Event)
     _due_pages: int = 0
     _closed: bool = False
-    _unmeasured: int = OUTBOX_BYTES  # the first item measures: an earlier run may have left much
-    _crowded: bool = False
-    _waits: int = 0
-    _under_way: int = 0
-    _idle: bool = False
-    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         """Hear from the collector when pages become due, and let it wait while too many are."""
+        self.outbox = Outbox(self.run, self.delivery, hurry=self._due.set)
         self.collector.on_pages = self.on_pages
-        self.collector.room = self.room
+        self.collector.room = self.outbox.room
 
     @property
     def id(self) -> str:
@@ -148,30 +142,6 @@ class IngestRun:
         if self._due_pages >= self.source.batch_size:
             self._due.set()
 
-    async def room(self, size: int) -> None:
-        """Wait while the outbox is full; the crawl goes on when delivery has made room.
-
-        Raises:
-            FatalError: no room will come of it in this run.
-        """
-        self._unmeasured += size
-        if self._unmeasured < self.outbox_bytes // _LOOKS:
-            return
-        taken_up_at = self.outbox_bytes * _LOOKS
-        while not self.stopping and (waiting := await self.delivery.waiting_bytes(self.run)) >= self.outbox_bytes:
-            if await self.delivery.gave_up() or (self._idle and waiting >= taken_up_at):
-                raise errors.FatalError(_full(waiting))
-            if self._idle:  # what is left was given up: once more, as long as that makes it less
-                taken_up_at = waiting
-                self.delivery.take_up_again()
-            self._waits += not self._crowded
-            self._crowded, self._idle = True, False
-            self._moved.clear()
-            self._due.set()
-            await self._moved.wait()
-        self._crowded = False
-        self._unmeasured = 0
-
     async def batches(self) -> AsyncIterator[BatchHead]:
         """Yield batches to deliver while the crawl goes on; ends when everything due was yielded."""
         task = self.start()
@@ -179,11 +149,8 @@ class IngestRun:
             over = task.done()
             self._due_pages = 0
             self._due.clear()
-            heads = await self.delivery.cut(self.run, final=over and not self.stopping, partial=self._crowded)
-            self._under_way += len(heads)
-            if self._crowded and not self._under_way:
-                self._idle = True
-                self._moved.set()
+            heads = await self.delivery.cut(self.run, final=over and not self.stopping, partial=self.outbox.crowded)
+            self.outbox.handed_out(len(heads))
             for head in heads:
                 self.progress.batches += 1
                 yield head
@@ -200,8 +167,7 @@ class IngestRun:
             outcome = await self.delivery.deliver(self.run, batch_id)
         finally:
             self.deliver_s += time.perf_counter() - began
-            self._under_way -= 1
-            self._moved.set()
+            self.outbox.came_back()
         if outcome.state == "delivered":
             self.progress.delivered += outcome.pages
         else:
@@ -242,6 +208,7 @@ class IngestRun:
     def stop(self) -> None:
         """Stop at the next safe point: what was fetched and sent stays so, the next run goes on from here."""
         self.stopping = True
+        self.outbox.stop()
         if self._collecting and not self._collecting.done():
             self._collecting.cancel()
         self._due.set()
@@ -276,7 +243,7 @@ class IngestRun:
             },
         )
         summary["problems"] = self._problems(counts)
-        cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self._waits}
+        cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self.outbox.waits}
         summary["notes"] = summaries.notes(counts, {**getattr(self.collector.source, "cuts", {}), **cuts})
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
@@ -307,11 +274,3 @@ class IngestRun:
             await asyncio.gather(self._collecting, return_exceptions=True)
         for closer in self.closers:
             await closer()
-
-
-def _full(waiting: int) -> str:
-    size = f"{waiting / 1024**3:.1f} GiB" if waiting >= 1024**3 else f"{waiting / 1024:.0f} KiB"
-    return (
-        f"{size} of text wait to be sent and the knowledge base takes none of it, so the crawl stopped here. Nothing "
-        "is lost: when the knowledge base is back, run the same command again; it goes on where this one stopped."
-    )

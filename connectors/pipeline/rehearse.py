@@ -26,8 +26,10 @@ class Rehearsal(IngestRun):
 
     would: dict[str, Any] = field(default_factory=dict)
 
-    async def room(self, size: int) -> None:
+    def __post_init__(self) -> None:
         """Let everything in: nothing will be sent."""
+        IngestRun.__post_init__(self)
+        self.collector.room = None
 
     async def batches(self) -> AsyncIterator[BatchHead]:
         """Yield nothing, once the crawl is over."""

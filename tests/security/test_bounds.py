@@ -106,7 +106,7 @@ async def test_a_crawl_that_waited_for_delivery_is_a_note(site, tmp_path, monkey
     source = WebsiteSource(website=site.url + "/", delay=0, render="never", **options)
     state = StateSettings(state=tmp_path / "state", ledger=None)
     run = await open_run(source, persona=PersonaSettings(client_secret=None), state=state)
-    run.outbox_bytes = run._unmeasured = 100
+    run.outbox.most = 100
     async for head in run.batches():
         await run.deliver(head.id)
     notes = (await run.finish())["notes"]

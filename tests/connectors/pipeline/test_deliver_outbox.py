@@ -43,9 +43,10 @@ async def opened(site, server, state, **more):
         site.article(f"/{name}", f"About {name}", BODY + name + ".")
     source = WebsiteSource(website=site.base, name="s", delay=0, settle=0.1, prompts=False, review=False, batch_size=4)
     run = await open_run(source, persona=PersonaSettings(base_url=server.url), state=state)
-    run.outbox_bytes = CAP
+    run.outbox.most = CAP
     run.collector.in_flight = 4
-    run.delivery = Delivery(run.ledger, run.persona, source, rng=random.Random(1), first_pause_s=0.01, **more)
+    delivery = Delivery(run.ledger, run.persona, source, rng=random.Random(1), first_pause_s=0.01, **more)
+    run.delivery = run.outbox.delivery = delivery
     return run
 
 
@@ -107,7 +108,7 @@ async def test_less_than_a_batch_is_sent_when_it_fills_the_outbox(site, away, st
     away.back.set()
     run = await opened(site, away, state)
     run.source = run.source.model_copy(update={"batch_size": 500})
-    run.delivery = Delivery(run.ledger, run.persona, run.source, first_pause_s=0.01)
+    run.delivery = run.outbox.delivery = Delivery(run.ledger, run.persona, run.source, first_pause_s=0.01)
     await deliver_all(run)
     await run.verify()
     summary = await run.finish()
