@@ -37,10 +37,12 @@ _PROMPTS = "SELECT prompts FROM prompts WHERE run_id = :run"
 _REVIEWED = "SELECT count(*) FROM findings WHERE run_id = :run"
 _SEEN = "SELECT count(*) FROM pages WHERE source_id = :source AND seen_run = :run"
 _BLOCKS_SEEN = """
-SELECT blocks FROM (
-  SELECT blocks, row_number() OVER (ORDER BY id) AS n FROM pages WHERE source_id = :source AND seen_run = :run
-) AS numbered
-WHERE n % :step = 0
+SELECT blocks FROM pages WHERE id IN (
+  SELECT id FROM (
+    SELECT id, row_number() OVER (ORDER BY id) AS n FROM pages WHERE source_id = :source AND seen_run = :run
+  ) AS numbered
+  WHERE n % :step = 0
+)
 """
 _BROUGHT = "verdict_run = :run AND verdict IN ('new', 'changed')"
 _MINE = "source_id = :source AND state = 'live'"
@@ -54,8 +56,8 @@ ORDER BY seconds DESC, id LIMIT :most
 _FINDINGS = "SELECT uri, article, note FROM findings WHERE run_id = :run ORDER BY id LIMIT :most"
 _REMOVED = """
 SELECT title, uri FROM pages
-WHERE source_id = :source AND verdict = 'vanished' AND verdict_run = :run AND id IN (
-  SELECT page_id FROM versions WHERE source_id = :source AND closed_run = :run AND state = 'deleted'
+WHERE verdict = 'vanished' AND verdict_run = :run AND id IN (
+  SELECT page_id FROM versions WHERE closed_run = :run AND state = 'deleted'
 )
 ORDER BY id LIMIT :most
 """  # the same rows as in `counts`: a page whose deletion has not been answered yet is not gone
@@ -258,7 +260,7 @@ def highlights(connection: Connection, run: Run, *, slowest: int, most: int) -> 
     return Highlights(
         slowest=rows(_SLOWEST, most=slowest),
         findings=rows(_FINDINGS, most=most),
-        removed=rows(_REMOVED, source=run.source_id, most=most),
+        removed=rows(_REMOVED, most=most),
     )
 
 

@@ -77,7 +77,9 @@ class Skimmer:
             return
         self._head = b"" if found is None else found[1]
         end = len(self._held) if found is None else found.start(1)
-        yield from self._reader.feed(self._cut(end))
+        before = bytes(self._held[:end])
+        del self._held[:end]
+        yield from self._reader.feed(before)
         self._at_an_item = self._reader.between_items
 
     def _pieces(self, head: bytes) -> Iterator[Item | bytes]:
@@ -91,7 +93,7 @@ class Skimmer:
                 yield mark
             else:
                 yield from self._read(bytes(piece), mark)
-        self._cut(start)
+        del held[:start]
         self._searched = max(0, len(held) - len(head) + 1)
         if len(held) > self._max_item_bytes:
             raise BrokenStreamError(f"one item is over {self._max_item_bytes} bytes")
@@ -102,8 +104,3 @@ class Skimmer:
         items = list(self._reader.feed(piece))
         self._at_an_item = self._reader.between_items and piece.rstrip().endswith(b",")
         return [replace(items[0], mark=mark)] if whole and self._at_an_item and len(items) == 1 else items
-
-    def _cut(self, end: int) -> bytes:
-        data = bytes(self._held[:end])
-        del self._held[:end]
-        return data

@@ -13,3 +13,7 @@ CREATE INDEX versions_by_end ON versions (closed_run, state) WHERE closed_run IS
 
 DROP INDEX pages_of_source;
 CREATE INDEX pages_of_source ON pages (source_id, state, id);
+
+-- Who has a text is found by the text, not among all pages that are live.
+DROP INDEX pages_by_text;
+CREATE INDEX pages_by_text ON pages (text_hash, source_id, state, id);

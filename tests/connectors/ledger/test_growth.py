@@ -120,3 +120,17 @@ async def test_what_became_of_one_address_costs_the_same_however_many_there_are(
                 ]
             )
     assert taken[1] <= taken[0] + 10
+
+
+async def test_recording_a_page_costs_the_same_however_many_there_are(tmp_path, begin):
+    taken = []
+    for pages in (FEW, MANY):
+        async with open_ledger(f"sqlite:///{tmp_path / str(pages)}") as ledger:
+            run = await filled(ledger, begin, pages)
+            asked = {
+                "new": lambda ledger, run: record(ledger, run, 9999),
+                "met": lambda ledger, run: record(ledger, run, 3),
+            }
+            taken.append(await steps_of(ledger, run, asked))
+    few, many = taken
+    assert all(many[name] <= few[name] + 10 for name in few), taken
