@@ -124,7 +124,9 @@ class Website:
             self.cuts["MAX_LINKS"] += 1
             log.warning("%s has %d links; the first %d are followed", urls.redact(resource.uri), len(links), MAX_LINKS)
             links = links[:MAX_LINKS]
-        return [] if "nofollow" in resource.robots else self._frontier.unseen(self._scope.within(links))
+        if "nofollow" in resource.robots:
+            return []
+        return list(self._scope.within(self._frontier.unseen(links)))  # few are unseen, and only of these it is asked
 
     async def fetch_alternate(self, uri: str) -> Resource | Skipped:
         """Fetch a page's own Markdown, which is no address of the crawl; Skipped where it is not there or no text."""
