@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from connectors import errors, memory
 from connectors.pipeline import enriching, summaries
 from connectors.pipeline.outbox import Outbox
+from connectors.pipeline.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,7 +61,7 @@ class IngestRun:
     coverage: Coverage | None = None
     changes: Changes | None = None
     crawl_s: float = 0.0
-    deliver_s: float = 0.0
+    delivering: Stopwatch = field(default_factory=Stopwatch)
     failure: errors.IngestError | None = None
     stopping: bool = False
     outbox: Outbox = field(init=False)
@@ -162,11 +163,10 @@ class IngestRun:
 
     async def deliver(self, batch_id: int) -> BatchOutcome:
         """Deliver one batch, with its retries, and say what became of it."""
-        began = time.perf_counter()
         try:
-            outcome = await self.delivery.deliver(self.run, batch_id)
+            with self.delivering.running():
+                outcome = await self.delivery.deliver(self.run, batch_id)
         finally:
-            self.deliver_s += time.perf_counter() - began
             self.outbox.came_back()
         if outcome.state == "delivered":
             self.progress.delivered += outcome.pages
@@ -176,7 +176,8 @@ class IngestRun:
 
     async def change(self) -> Changes:
         """Update what changed at the source and remove what is gone, as far as evidence and guards allow."""
-        self.changes = await self.delivery.change(self.run, complete=self.complete)
+        with self.delivering.running():
+            self.changes = await self.delivery.change(self.run, complete=self.complete)
         return self.changes
 
     async def verify(self) -> Coverage:
@@ -239,7 +240,7 @@ class IngestRun:
             seconds={
                 "total": round(time.perf_counter() - self.started, 3),
                 "crawl": round(self.crawl_s, 3),
-                "deliver": round(self.deliver_s, 3),
+                "deliver": round(self.delivering.seconds, 3),
             },
         )
         summary["problems"] = self._problems(counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from connectors.persona.server.search import Hit
+
+log = logging.getLogger(__name__)
 
 PER_TOPIC = 3
 MAX_PROMPTS = 200
@@ -52,8 +55,9 @@ def make_prompts(
     """
     made: dict[str, tuple[str, str, int]] = {}
     ends_at, shelf = time.thread_time() + at_most_s, Shelf["Hit"]()
-    for topic in topics:
+    for number, topic in enumerate(topics):
         if len(made) >= MAX_PROMPTS or time.thread_time() > ends_at:
+            log.warning("Prompts were made of the first %d of %d topics: a call is bounded.", number, len(topics))
             break
         kept = 0
         for hit in _pages(db, topic, context, shelf):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import time
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ from connectors.persona.server import index
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 BUSY_S = 60.0
 # One number a layout; raised together with a step in `STEPS`.
@@ -153,12 +156,19 @@ def migrate(db: sqlite3.Connection) -> None:
             for statement in _statements(step):
                 db.execute(statement)
         if version < INDEXED_ANEW:
+            _say_that_it_takes_time(db)
             index.add_all(db)
         db.execute(f"PRAGMA user_version = {len(STEPS)}")
         db.execute("COMMIT")
     except BaseException:
         db.execute("ROLLBACK")
         raise
+
+
+def _say_that_it_takes_time(db: sqlite3.Connection) -> None:
+    (items,) = db.execute("SELECT count(*) FROM items").fetchone()
+    if items:
+        log.warning("The knowledge base is of an older version: its %d items are indexed anew, once.", items)
 
 
 def _statements(script: str) -> list[str]:

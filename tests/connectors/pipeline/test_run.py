@@ -1,6 +1,7 @@
 """A whole run, from its first request to its summary, into the embedded knowledge base."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -233,6 +234,21 @@ async def nightly(folder, persona, state):
     await run.change()
     await run.verify()
     return await run.finish()
+
+
+async def test_the_time_of_delivery_is_what_passed_while_batches_went_side_by_side(site, persona, state):
+    fill(site, *(f"p{number}" for number in range(12)))
+    source = WebsiteSource(website=site.base, name="s", delay=0, batch_size=2, prompts=False, review=False)
+    run = await open_run(source, persona=persona, state=state)
+    await run.collect()
+    heads = [head.id async for head in run.batches()]
+    began = time.perf_counter()
+    await asyncio.gather(*[run.deliver(head) for head in heads])
+    took = time.perf_counter() - began
+    await run.verify()
+    summary = await run.finish()
+    assert len(heads) == 7
+    assert 0 < summary["seconds"]["deliver"] <= took + 0.001
 
 
 async def test_a_folder_that_is_suddenly_empty_is_told_at_once_and_asked_about_later(tmp_path, persona, state):

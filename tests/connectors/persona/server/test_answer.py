@@ -202,9 +202,11 @@ def test_a_question_that_leads_to_other_pages_is_no_prompt(tmp_path):
     store.close()
 
 
-def test_prompts_end_when_their_time_is_up(db):
+def test_prompts_end_when_their_time_is_up_and_say_so(db, caplog):
     assert make_prompts(db, ["rotating key"], at_most_s=60)
+    assert not caplog.records
     assert make_prompts(db, ["rotating key"], at_most_s=0) == []
+    assert "the first 0 of 1 topics" in caplog.text
 
 
 def test_nobody_is_prompted_to_ask_about_the_signature_of_a_function(tmp_path):

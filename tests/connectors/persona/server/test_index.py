@@ -107,9 +107,12 @@ def old_database(folder):
     return content
 
 
-def test_an_older_database_is_indexed_anew_and_loses_nothing(tmp_path):
+def test_an_older_database_is_indexed_anew_and_loses_nothing(tmp_path, caplog):
     content = old_database(tmp_path)
     store = Store(tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The knowledge base is of an older version: its 1 items are indexed anew, once."
+    ]
     assert list(store.items()) == [(item_name(7), content)]
     assert found(store, "rotating keys") == [(item_name(7), "Rotating")]
     assert found(store, "old") == []
