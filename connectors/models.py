@@ -154,7 +154,7 @@ class Extracted:
             processes), so that the process that crawls does not pay for them.
         links: absolute URIs in normal form, in document order, once each, without ``rel=nofollow`` ones.
         canonical: the declared canonical URI in normal form; empty when absent or the page itself.
-        problem: empty, or the rule under which the item is skipped: ``empty``, ``not-html``, ``too-deep``,
+        problem: empty, or the rule under which the item is passed over: ``empty``, ``not-html``, ``too-deep``,
             ``too-large``, ``needs-javascript``, ``needs-ocr``, ``encrypted``, ``broken``, ``unsupported``,
             ``killed-memory``, ``killed-time``, ``frameset`` ...
         detail: one sentence on the problem or on the choice of strategy.
@@ -172,6 +172,11 @@ class Extracted:
     detail: str = ""
     alternate_markdown: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Literal["skipped", "failed"]:
+        """What an item with this problem counts as."""
+        return "failed" if self.problem == "broken" or self.problem.startswith("killed-") else "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

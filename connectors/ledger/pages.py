@@ -89,8 +89,7 @@ def fail(connection: Connection, run: Run, resource: Resource, extracted: Extrac
 
     It exists, so its not giving a page is no evidence against pages it once gave; that it asks not to be indexed is.
     """
-    outcome = "failed" if extracted.problem.startswith("killed-") or extracted.problem == "broken" else "skipped"
-    _end(connection, run, resource, outcome=outcome, rule=extracted.problem, detail=extracted.detail, now=now)
+    _end(connection, run, resource, outcome=extracted.outcome, rule=extracted.problem, detail=extracted.detail, now=now)
     # Without validators and hash it is read and cleaned again next time.
     values: dict[str, Any] = {"etag": "", "last_modified": "", "body_hash": None}
     if extracted.problem != "noindex":

@@ -256,7 +256,7 @@ class Collector:
             extracted = dataclasses.replace(extracted, problem="noindex", detail="The page asks not to be indexed.")
         if extracted.problem or not extracted.pages:
             await self.ledger.fail(self.run, resource, extracted)
-            self.progress.passed("skipped", extracted.problem or "empty", resource.uri)
+            self.progress.passed(extracted.outcome, extracted.problem or "empty", resource.uri)
             return
         another = canonical if canonical and _same_host(canonical, resource.uri) else ""
         hold = bool(another) or any(page.weak for page in extracted.pages)
@@ -265,7 +265,10 @@ class Collector:
         verdicts = await self.ledger.record(
             self.run, resource, extracted, extracted.drafts, config=self._config, hold=hold
         )
-        self.progress.fetched(resource)
+        if all(verdict == "duplicate" for verdict in verdicts):
+            self.progress.passed("skipped", "duplicate", resource.uri)
+        else:
+            self.progress.fetched(resource)
         self.progress.judged(verdicts)
         self.on_pages(sum(verdict in {"new", "changed"} for verdict in verdicts))
 

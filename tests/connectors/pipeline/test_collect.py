@@ -52,6 +52,19 @@ async def test_a_noindex_page_is_not_kept_but_its_links_are_followed(site, crawl
     assert balanced(counts)
 
 
+async def test_each_rule_has_an_example_under_the_outcome_that_the_books_name(site, crawl):
+    fill(site, "a", "b")
+    site.pages["/b"] = site.pages["/a"]
+    site.types["/broken.pdf"] = "application/pdf"
+    site.pages["/broken.pdf"] = "%PDF-1.4 and nothing more"
+    site.article("/", "Home", BODY + "everything.", {f"/{name}": name for name in ("a", "b", "broken.pdf")})
+    counts, _ = await crawl()
+    assert (counts.skipped, counts.failed) == ({"duplicate": 1}, {"broken": 1})
+    assert crawl.progress.examples["failed:broken"] == [site.base + "broken.pdf"]
+    assert crawl.progress.examples["skipped:duplicate"][0] in {site.base + "a", site.base + "b"}
+    assert (crawl.progress.read, crawl.progress.done) == (counts.fetched, counts.discovered)
+
+
 async def test_what_was_read_and_is_no_page_counts_once_while_it_runs(site, crawl):
     fill(site, "a", "b", also=("missing",))
     site.pages["/a"] = site.pages["/a"].replace("<head>", "<head><meta name=robots content=noindex>")
