@@ -23,7 +23,7 @@ _RECURSION = 6000  # three frames for each of the 1,000 levels that are read; Py
 
 
 def extract(resource: Resource, rules: CleaningRules) -> Extracted:
-    """Return everything that one parse of an HTML resource gives; never raises.
+    """Return everything that one parse of an HTML resource gives; of errors it raises MemoryError alone.
 
     Args:
         resource: its ``body`` must be there.
@@ -39,6 +39,8 @@ def extract(resource: Resource, rules: CleaningRules) -> Extracted:
         if isinstance(document, Problem):
             return Extracted(problem=document.rule, detail=document.detail)
         said = directions(document, header=resource.robots, link_canonical=resource.link_canonical)
+    except MemoryError:
+        raise  # a new process may have enough
     except Exception as error:  # noqa: BLE001 - a page costs itself and never the run
         return Extracted(problem="broken", detail=f"The page could not be read ({type(error).__name__}: {error}).")
     cleaned = _cleaned(document, resource, rules, said)
@@ -78,6 +80,8 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
         return Extracted(
             pages=(_page(document, resource, rules, about, choice),), detail=choice.why, report=choice.report
         )
+    except MemoryError:
+        raise
     except (TooDeepError, RecursionError):
         return Extracted(problem="too-deep", detail="Elements are nested too deeply to be a page that a person wrote.")
     except Exception as error:  # noqa: BLE001 - a page costs itself and never the run

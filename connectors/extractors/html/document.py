@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from connectors.extractors.html.charset import Decoded, decode
 from connectors.extractors.html.tree import Tree, outermost
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 1024**2
 _MANY_TAGS = 10_000
 _MAX_OPEN = 2_000
+_MANY_ELEMENTS = 100_000
+_MADE_OF_A_TAG = 20  # elements: what marks text and is never closed stands anew in every paragraph after it
 
 _MAGIC = (
     b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"GIF8", b"\xff\xd8\xff", b"\x1f\x8b", b"\x7fELF", b"MZ\x90",
@@ -32,6 +34,7 @@ _NESTING = re.compile(
     rb"(?=[\s>/])",
     re.IGNORECASE,
 )
+_MARKING = re.compile(rb"<(/?)(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s>/])", re.IGNORECASE)
 _XML_ROOT = re.compile(
     r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*|<!DOCTYPE\s+(?!html)[^>]*>\s*)*<(?!html\b|xhtml:html\b|!doctype\s+html)([\w:.-]+)",
     re.IGNORECASE | re.DOTALL,
@@ -162,6 +165,11 @@ def _nesting(body: bytes) -> int:
     return deepest
 
 
+def _unclosed(body: bytes) -> int:
+    """Return how many tags that mark text are not closed, from the tags alone."""
+    return sum(-1 if closing else 1 for closing in _MARKING.findall(body))
+
+
 def parse(resource: Resource) -> Document | Problem:
     """Parse a resource once, or say why not."""
     body = resource.body or b""
@@ -172,7 +180,12 @@ def parse(resource: Resource) -> Document | Problem:
     root_name = _XML_ROOT.match(text[:2000])
     if root_name and root_name.group(1).lower() in _XML_NOT_PAGES:
         return Problem(rule="not-html", detail=f"The document is XML of another kind ({root_name.group(1)}).")
-    parser = LexborHTMLParser(decoded.raw.removeprefix(codecs.BOM_UTF8) or text)
+    try:
+        parser = LexborHTMLParser(decoded.raw.removeprefix(codecs.BOM_UTF8) or text)
+    except SelectolaxError as error:  # of memory alone: there is no text that is no HTML
+        if _unclosed(body) * body.count(b"<") > _MANY_ELEMENTS:
+            return Problem(rule="too-large", detail="Its few tags make more elements than fit into the memory.")
+        raise MemoryError from error
     root, content = parser.root, parser.body
     if root is None or content is None:
         frames = root is not None and root.css_first("frameset") is not None
@@ -180,7 +193,10 @@ def parse(resource: Resource) -> Document | Problem:
         if not frames or root is None:
             return Problem(rule=rule, detail="The page has no body.")
         content = root
-    tree = Tree(root)
+    elements = root.css("*")
+    if len(elements) > _MANY_ELEMENTS and len(elements) > _MADE_OF_A_TAG * body.count(b"<"):
+        return Problem(rule="too-large", detail=f"Its few tags make {len(elements)} elements.")
+    tree = Tree(root, elements)
     first_base = tree.first("base[href]")
     href = (first_base.attributes.get("href") or "").strip() if first_base is not None else ""
     base = (normalise(href, resource.uri) if href else "") or resource.uri

@@ -45,6 +45,9 @@ def _tag(number: int, node: LexborNode) -> str:
 class Tree:
     """A parsed page's nodes, by selector.
 
+    Args:
+        elements: all of ``root``'s, where the caller has them.
+
     Attributes:
         root: the outermost element.
         names: what a selector can ask for, in lower case: tags (``p``), classes (``.note``), ids (``#top``) and the
@@ -56,11 +59,11 @@ class Tree:
 
     __slots__ = ("beside_links", "names", "root", "styled_away", "told")
 
-    def __init__(self, root: LexborNode) -> None:
+    def __init__(self, root: LexborNode, elements: list[LexborNode] | None = None) -> None:
         self.root = root
         self.styled_away: list[LexborNode] | None = None
         self.told: list[tuple[str, Attributes]] = []
-        self.names = self._names()
+        self.names = self._names(root.css("*") if elements is None else elements)
         self.beside_links = [(tag, said) for tag, said in self.told if tag != "a"]
 
     def metas(self) -> list[Attributes]:
@@ -71,13 +74,12 @@ class Tree:
         """Return the attributes of all elements with one of the tags of `beside_links`."""
         return [attributes for one, attributes in self.beside_links if one == tag]
 
-    def _names(self) -> frozenset[str]:
+    def _names(self, nodes: list[LexborNode]) -> frozenset[str]:
         tags: dict[int, str] = {}
         keys: set[str] = set()
         values: set[str] = set()
         ids: list[str] = []
         classes: set[str | None] = set()
-        nodes = self.root.css("*")
         for start in range(0, len(nodes), _AT_ONCE):
             some = nodes[start : start + _AT_ONCE]
             numbers = list(map(_NUMBER, some))

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from connectors.extractors.html import document
 from connectors.extractors.html.suspicion import speaks_to_machines
-from connectors.models import CleaningRules
+from connectors.models import CleaningRules, Resource
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,28 @@ def test_deeply_nested_pages_are_refused_soon(extract, body):
     before = time.process_time()
     assert extract(body).problem == "too-deep"
     assert time.process_time() - before < 30
+
+
+def test_a_few_tags_that_make_very_many_elements_are_no_page(extract):
+    """What marks text and is never closed stands anew in every paragraph: 9 KB make 100,014 elements."""
+    marks = "".join(f"<b id={number}>" for number in range(900))
+    found = extract(f"<p>{marks}" + "<p>x" * 110)
+    assert (found.problem, found.detail) == ("too-large", "Its few tags make 100014 elements.")
+    assert extract(f"<p>{marks}" + "<p>x" * 20).problem == ""
+
+
+def test_a_page_of_very_many_elements_that_have_their_tags_is_one():
+    uri = "http://site.example/"
+    page = Resource(uri=uri, requested_uri=uri, media_type="text/html", body=b"<p>x" * 110_000)
+    assert isinstance(document.parse(page), document.Document)
+
+
+@pytest.mark.parametrize("around", ["<blockquote>", "<div class=note><p>a", "<ul><li>", "<ol><li>"])
+def test_levels_without_end_do_not_multiply_the_text(extract, around):
+    body = around * 450 + "<p>some words of it" * 500
+    found = extract(body)
+    assert found.pages[0].content.count("some words of it") == 500
+    assert len(found.pages[0].content) < 25 * len(body)  # 450 signs of quotation before each line are 50 times as much
 
 
 def test_fifty_megabytes_are_refused_unparsed(extract):
