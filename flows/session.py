@@ -223,7 +223,7 @@ async def conduct(
 ) -> dict[str, Any]:
     """Carry a run out while Prefect follows as soon as it can.
 
-    Ctrl-C and SIGTERM stop it at a safe point, and so does who cancels its flow run in Prefect.
+    Ctrl-C, SIGTERM and the end of its terminal stop it at a safe point, and so does who cancels its run in Prefect.
 
     Returns:
         The summary of its source; Prefect may still have to write down the run: `Prefect.story_told`.
@@ -253,12 +253,15 @@ async def conduct(
 @contextmanager
 def _signals(react: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the terminal may go
+        heard.append(signal.SIGHUP)
+    for number in heard:
         loop.add_signal_handler(number, react)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in heard:
             loop.remove_signal_handler(number)
 
 

@@ -15,7 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from connectors.errors import FatalError
+from connectors.errors import FatalError, UsageError
 from connectors.ledger.pack import dump
 
 if TYPE_CHECKING:
@@ -246,6 +246,7 @@ def connect(url: str) -> Connection:
             PostgreSQL's driver (``?unix_sock=/run/postgresql/.s.PGSQL.5432`` instead of a host).
 
     Raises:
+        UsageError: this is no address of a ledger, or its driver is not installed.
         FatalError: it cannot be opened.
     """
     try:
@@ -253,20 +254,29 @@ def connect(url: str) -> Connection:
             return Sqlite(url.removeprefix(SQLITE).partition("?")[0])
         return Postgres(_parts(url))
     except (ValueError, ImportError) as error:
-        raise FatalError(
+        raise UsageError(
             f"The ledger {url.partition('@')[2] or url} cannot be opened: {error}. Use sqlite:///FILE or "
             "postgresql://USER@HOST/DATABASE (with the extra: persona-ingest[postgres])."
         ) from error
     except Exception as error:  # the drivers' errors, of which that of PostgreSQL may not be installed
-        raise cannot_write(error) from error
+        if url.startswith(SQLITE):
+            raise cannot_write(error) from error
+        raise FatalError(
+            f"The ledger at {url.rpartition('@')[2].partition('?')[0]} cannot be opened: {_reason(error)}. Check the "
+            "address, the password, and that the database server runs; then run the same command again."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    told = error.args[0] if error.args else ""
+    reason = str(told.get("M", told) if isinstance(told, dict) else error).strip() or type(error).__name__
+    return reason.splitlines()[0].partition(" (timeout is")[0].rstrip(".")
 
 
 def cannot_write(error: Exception) -> FatalError:
     """Say of a driver's or the system's error what a person can do about it."""
-    told = error.args[0] if error.args else ""
-    reason = str(told.get("M", told) if isinstance(told, dict) else error).strip() or type(error).__name__
     return FatalError(
-        f"The ledger cannot be written: {reason.splitlines()[0]}. Check the free space and the rights of the state "
+        f"The ledger cannot be written: {_reason(error)}. Check the free space and the rights of the state "
         "folder (or the database server); then run the same command again, it goes on where this one stopped."
     )
 

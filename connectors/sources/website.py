@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from connectors.errors import UsageError
 from connectors.models import Found, Resource, Skipped
@@ -250,6 +250,9 @@ def _must_be_a_page(got: Resource, start: str) -> None:
         raise UsageError(f"{urls.redact(start)} is {media_type} and no HTML page: give the address of a page.")
 
 
+_LOGIN: Final = "if it wants a login, send what it asks for: --header 'Authorization: ...'"
+
+
 def _start_problem(start: str, got: Skipped) -> str:
     shown = urls.redact(start)
     advice = {
@@ -259,5 +262,7 @@ def _start_problem(start: str, got: Skipped) -> str:
         "timeout": "try again later, or check the address",
         "media": "give the address of a page",
         "private-address": "name that address itself if you mean it",
+        "http-401": _LOGIN,
+        "http-403": _LOGIN,
     }.get(got.rule, "give the address of a page that answers")
     return f"{shown} cannot be read: {got.detail or got.rule}; {advice}."

@@ -180,6 +180,24 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(serve, start,
     assert len(site.requests) - before <= 41 + 4 - kept, "it read again what it had"
 
 
+@pytest.mark.parametrize("nohup", [False, True])
+def test_the_end_of_the_terminal_stops_at_a_safe_point_and_nothing_under_nohup(serve, start, nohup):
+    site = serve(pages=8, delay_s=0.5)
+    words = ["import", site.url, "--json", "--concurrency", "1", "--no-prompts", "--no-review"]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if nohup else None
+    try:
+        process = start(*words)
+    finally:
+        if nohup:
+            signal.signal(signal.SIGHUP, before)
+    until = time.monotonic() + 90
+    while len(site.requests) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=150)
+    assert (process.returncode, json.loads(out)["state"]) == ((0, "completed") if nohup else (3, "stopped")), err
+
+
 def test_cancelling_the_flow_run_in_prefect_stops_the_command_at_a_safe_point(serve, start, prefect_api):
     site = serve(pages=60, delay_s=0.5)
     words = ["import", site.url, "--name", "cancelled", "--concurrency", "1", "--batch-size", "5", "--no-prompts"]

@@ -86,6 +86,12 @@ async def test_a_site_that_cannot_be_read_fails_with_balanced_books_and_one_sent
     assert "404" in summary["problems"][0]
 
 
+async def test_a_site_that_wants_a_login_is_told_how_to_send_one(site, persona, state):
+    site.statuses["/"] = 401
+    summary = await carried_out(site, persona, state)
+    assert "it answers 401; if it wants a login, send what it asks for: --header" in summary["problems"][0]
+
+
 async def test_a_page_that_keeps_failing_makes_the_run_fail_and_the_others_arrive(site, persona, state):
     fill(site, "a", "b")
     site.statuses["/b"] = 500
