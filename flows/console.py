@@ -211,6 +211,18 @@ def next_steps(result: Mapping[str, Any]) -> str:
     return f"Next: {_after_failure(result)}"
 
 
+def overall(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """Return in one line how several sources ended: what was right counted, what was not by name."""
+    ended: dict[str, list[str]] = {}
+    for summary in summaries:
+        ended.setdefault(str(summary["state"]), []).append(safe(str(summary["name"])))
+    told = [
+        f"{len(names)} {state}" + ("" if state == "completed" else f" ({', '.join(names)})")
+        for state, names in ended.items()
+    ]
+    return f"\n{len(summaries)} sources: {', '.join(told)}"
+
+
 def _after_failure(result: Mapping[str, Any]) -> str:
     urls, batches = result.get("urls", {}), result.get("batches", {})
     if batches.get("failed") or batches.get("pending") or result.get("quarantined"):
@@ -219,4 +231,4 @@ def _after_failure(result: Mapping[str, Any]) -> str:
         return "put right what is said above and run it again; persona-ingest preview URL tries one page."
     if urls.get("failed"):
         return "run it again when that has passed; persona-ingest explain URL tells what became of an address."
-    return "persona-ingest verify --repair mends the knowledge base; run it again to see that all is there."
+    return "run it again; persona-ingest verify compares the knowledge base with what it should hold."

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from connectors.pipeline.reconcile import Coverage
     from connectors.settings import DeliveryOptions, DocumentsSource, PersonaSettings, WebsiteSource
     from connectors.state import StateSettings
+    from connectors.web.fetcher import Fetcher
 
 
 def source_for(target: str, **options: Any) -> WebsiteSource | DocumentsSource:
@@ -75,6 +76,8 @@ async def preview(source: WebsiteSource | DocumentsSource) -> Preview:
     from connectors.extractors import tidy, work
 
     resource = await _read_one(source)
+    if isinstance(resource, Skipped):
+        return Preview(uri=resource.uri, pages=[], reason=resource.rule, detail=resource.detail, report={}, links=0)
     rules = CleaningRules(select=source.select, remove=source.remove)
     extracted: Extracted = await asyncio.to_thread(work.extract, resource, rules)
     reason = extracted.problem
@@ -94,7 +97,7 @@ async def preview(source: WebsiteSource | DocumentsSource) -> Preview:
     )
 
 
-async def _read_one(source: WebsiteSource | DocumentsSource) -> Resource:
+async def _read_one(source: WebsiteSource | DocumentsSource) -> Resource | Skipped:
     from connectors.settings import DocumentsSource
 
     if isinstance(source, DocumentsSource):
@@ -102,14 +105,29 @@ async def _read_one(source: WebsiteSource | DocumentsSource) -> Resource:
     headers = parts.header_values(source.header, os.environ)
     fetcher = parts.open_fetcher(source, headers, source.website)
     try:
-        from connectors.web.urls import normalise
-
-        answer = await fetcher.fetch(normalise(source.website))
+        return await _read_page(source.website, fetcher)
     finally:
         await fetcher.aclose()
-    if isinstance(answer, Skipped):
-        raise errors.UsageError(f"{source.website} cannot be previewed: {answer.detail or answer.rule}.")
-    return answer
+
+
+async def _read_page(address: str, fetcher: Fetcher) -> Resource | Skipped:
+    """Return a page as a crawl would read it: what robots.txt forbids is not asked for."""
+    from connectors.web.sites import Sites
+    from connectors.web.urls import normalise
+
+    sites = Sites(fetcher)
+    uri = normalise(address)
+    rule = (await sites.robots(uri)).refuses(uri)
+    if rule != "robots":
+        answer = await fetcher.fetch(uri)
+        if isinstance(answer, Skipped):
+            raise errors.UsageError(f"{address} cannot be previewed: {answer.detail or answer.rule}.")
+        uri = answer.uri
+        rule = (await sites.robots(uri)).refuses(uri)
+        if not rule:
+            return answer
+    why = "forbids it" if rule == "robots" else "cannot be read, and then nothing may be"
+    return Skipped(uri=uri, rule=rule, detail=f"The site's robots.txt {why}.")
 
 
 def _read_file(path: Path) -> Resource:

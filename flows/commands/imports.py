@@ -79,7 +79,7 @@ async def _import_all(
                 break
     finally:
         await prefect.end()
-    return joined(summaries)
+    return joined(frame, summaries)
 
 
 async def run_one(
@@ -136,7 +136,11 @@ def flow_of(source: AnySource, run: IngestRun, purpose: Purpose) -> tuple[tuple[
     return SYNC_SOURCE, {"name": run.name, "kind": run.kind, "address": str(shown[run.kind])}
 
 
-def joined(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what `--json` prints: the worst state of all sources, and each one's summary."""
+def joined(frame: Frame, summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what `--json` prints: the worst state of all sources, and each one's summary; several get a last line."""
+    if len(summaries) > 1 and not frame.as_json:
+        from flows import console
+
+        click.echo(console.overall(summaries))
     state = max((summary["state"] for summary in summaries), key=_WORST_LAST.index)
     return {"run": summaries[0].get("run", ""), "state": state, "sources": list(summaries)}

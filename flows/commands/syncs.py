@@ -104,7 +104,7 @@ async def _sync_all(
                 break
     finally:
         await prefect.end()
-    return joined(summaries)
+    return joined(frame, summaries)
 
 
 def _decide(frame: Frame, run: str, *, state: StateSettings, yes: bool, only: tuple[str, ...]) -> int:

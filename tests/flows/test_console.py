@@ -22,7 +22,7 @@ def failed(**changes):
         (failed(quarantined=2), "persona-ingest retry"),
         (failed(), "run it again when that has passed"),
         (failed(urls={"fetched": 0, "not_modified": 0}), "put right what is said above"),
-        (failed(urls={"fetched": 9, "not_modified": 0, "failed": {}}), "verify --repair"),
+        (failed(urls={"fetched": 9, "not_modified": 0, "failed": {}}), "persona-ingest verify compares"),
         ({"state": "stopped", "problems": []}, "the same command goes on"),
         ({"state": "stopped", "problems": ["The disk is full."]}, "put right what is said above"),
         ({"state": "awaiting-approval", "run": "7"}, "sync --approve 7"),
@@ -51,3 +51,9 @@ def test_status_tells_what_waits_for_a_person_and_how_to_answer():
     told = status("awaiting-approval", approval=asked)
     assert "10 of 10 pages would be deleted." in told
     assert "sync --approve 12   or   sync --reject 12" in told
+
+
+def test_the_last_line_of_several_sources_names_those_that_are_not_right():
+    ended = {"a": "completed", "b": "failed", "c": "completed", "d": "awaiting-approval", "e": "failed"}
+    told = console.overall([{"name": name, "state": state} for name, state in ended.items()])
+    assert told.strip() == "5 sources: 2 completed, 2 failed (b, e), 1 awaiting-approval (d)"
