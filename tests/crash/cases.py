@@ -23,7 +23,7 @@ PLACES = {
         for verb in (
             *("add", "record", "skip", "cut", "adopt", "promote_duplicates", "mark_sent", "mark_delivered"),
             *("mark_not_applied", "note", "settle", "split", "quarantine", "count_evidence", "bury", "confirm", "lose"),
-            *("intend_update", "updated", "update_lost_its_item", "intend_removal", "removed", "finish"),
+            *("intend_update", "updated", "update_lost_its_item", "intend_removal", "removed", "finish", "remember"),
         )
     ),
 }
