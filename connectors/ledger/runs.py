@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 _CRAWLS = ("import", "sync")
 _RUNS_WITH_VISITS = 14
+_NIGHT_MS = 6 * 3_600_000
+"""A sync whose crawl was over so long ago would tell of the source as it was another night."""
 _THIS = "id = :id"
 _UNFINISHED = """
 SELECT id FROM runs WHERE source_id = :source AND ended_at IS NULL AND purpose {kinds} ORDER BY id DESC LIMIT 1
 """
 _EARLIER = "SELECT id FROM runs WHERE source_id = :source AND id <> :run LIMIT 1"
+_SOMETHING_DUE = "SELECT id FROM visits WHERE run_id = :run AND outcome IS NULL LIMIT 1"
 _LAST_KEPT = f"SELECT id FROM runs WHERE source_id = :source ORDER BY id DESC LIMIT 1 OFFSET {_RUNS_WITH_VISITS}"
 _OLD_VISITS = """
 DELETE FROM visits WHERE run_id IN (SELECT id FROM runs WHERE source_id = :source AND id <= :last)
@@ -41,12 +44,14 @@ def begin(
     options: dict[str, Any],
     purpose: Purpose,
     config: str,
-    resume: bool,
     me: lease.Holder,
     now: int,
     stale_s: float,
 ) -> Run:
     """Take the source's lease; go on with the run that nobody finished, or begin one.
+
+    A sync does not go on with a run of another night whose crawl was over: it would ask the source for nothing. What
+    that run recorded stays.
 
     Raises:
         UsageError: a process that lives works on the source.
@@ -57,7 +62,7 @@ def begin(
     if purpose in _CRAWLS:
         connection.change("sources", values, _THIS, id=source_id)
     unfinished = _unfinished(connection, source_id, crawls=purpose in _CRAWLS)
-    if unfinished is not None and resume and purpose in _CRAWLS:
+    if unfinished is not None and purpose in _CRAWLS and not _is_stale(connection, unfinished, purpose, now=now):
         connection.change("runs", {"resumed": 1, "config": config}, _THIS, id=unfinished)
         run_id = unfinished
     else:
@@ -166,6 +171,12 @@ def _take_lease(
 def _unfinished(connection: Connection, source_id: int, *, crawls: bool) -> Any:
     kinds = f"{'IN' if crawls else 'NOT IN'} {one_of(_CRAWLS)}"
     return connection.value(_UNFINISHED.format(kinds=kinds), source=source_id)
+
+
+def _is_stale(connection: Connection, run_id: int, purpose: Purpose, *, now: int) -> bool:
+    if purpose != "sync" or now - connection.value("SELECT started_at FROM runs WHERE id = :id", id=run_id) < _NIGHT_MS:
+        return False
+    return connection.value(_SOMETHING_DUE, run=run_id) is None
 
 
 def _abandon(connection: Connection, run_id: int, *, now: int) -> None:

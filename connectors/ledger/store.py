@@ -79,7 +79,6 @@ class Ledger:
         options: dict[str, Any],
         purpose: Purpose,
         config: str = "",
-        resume: bool = True,
     ) -> Run:
         """Take the source's lease and begin a run, or go on with the one that nobody finished.
 
@@ -103,7 +102,6 @@ class Ledger:
                 options=options,
                 purpose=purpose,
                 config=config,
-                resume=resume,
                 me=me,
                 now=self._now(),
                 stale_s=self.stale_s,

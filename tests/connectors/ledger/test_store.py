@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -44,6 +45,28 @@ async def test_the_frontier_gives_each_uri_once_and_the_oldest_first(ledger, beg
     assert await frontier.counts() == (3, 1)
     assert [due.uri for due in await frontier.take(9)] == [C]
     assert await frontier.take(9) == []
+
+
+async def test_a_sync_goes_on_with_no_run_of_another_night_whose_crawl_was_over(ledger_url, begin):
+    """Else it would ask the source for nothing and say that all is as it was."""
+    now = datetime(2026, 11, 23, 2, tzinfo=UTC)
+
+    async def next_run(purpose, *, hours, end=()):
+        async with open_ledger(ledger_url, clock=lambda: now + timedelta(hours=hours)) as ledger:
+            run = await begin(ledger, purpose=purpose)
+            await ledger.frontier(run).add(found(A, B))
+            await ledger.frontier(run).take(9)
+            for uri in end:
+                await ledger.skip(run, Skipped(uri=uri, rule="robots"))
+            return run.id, run.resumed
+
+    first, _ = await next_run("sync", hours=0, end=[A])
+    assert await next_run("sync", hours=24) == (first, True), "its crawl goes on"
+    assert await next_run("sync", hours=24, end=[B]) == (first, True)
+    assert await next_run("sync", hours=5) == (first, True), "what stopped it was put right"
+    assert await next_run("import", hours=24) == (first, True), "the same command goes on"
+    second, resumed = await next_run("sync", hours=24)
+    assert (second > first, resumed) == (True, False)
 
 
 async def test_what_was_taken_and_not_ended_is_due_again_after_a_restart(ledger_url, begin):
