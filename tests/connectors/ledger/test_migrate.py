@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from connectors.errors import FatalError
+from connectors.errors import FatalError, UsageError
 from connectors.ledger import open_ledger
 from connectors.ledger.database import connect
 from connectors.ledger.migrate import migrate, migrations
@@ -56,7 +56,14 @@ def test_migrations_are_numbered_without_a_gap():
     assert [number for number, _, _ in migrations()] == list(range(1, len(migrations()) + 1))
 
 
-@pytest.mark.parametrize("url", ["sqlite:////proc/nowhere/l.sqlite3", "nonsense://x", "sqlite:////dev/full"])
-def test_a_state_that_cannot_be_written_says_what_to_do(url):
-    with pytest.raises(FatalError, match=r"Use|Check"):
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("sqlite:////proc/nowhere/l.sqlite3", FatalError),
+        ("sqlite:////dev/full", FatalError),
+        ("nonsense://x", UsageError),
+    ],
+)
+def test_a_state_that_cannot_be_written_says_what_to_do(url, error):
+    with pytest.raises(error, match=r"Use|Check"):
         open_ledger(url)
