@@ -28,6 +28,11 @@ SUPERSEDE = f"""
 UPDATE versions SET state = 'superseded', content = :nothing, batch_id = NULL, closed_run = :run
 WHERE page_id = :page AND state IN {one_of(before("supersede"))}
 """
+READ_ANEW = """
+UPDATE resources SET etag = '', last_modified = '', body_hash = NULL
+WHERE id = (SELECT resource_id FROM pages WHERE id = :page)
+"""
+"""For a page that leaves its address: what comes back there as it was is to be delivered again, not to be unchanged."""
 NO_HOLD = "DELETE FROM holds WHERE page_id = :page"
 
 
@@ -175,6 +180,7 @@ def follow_move(connection: Connection, run: Run, resource: Resource, draft: Dra
     for old in reversed(resource.redirects):
         row = page_at(connection, run, old)
         if row is not None and row.state == "live":
+            connection.run(READ_ANEW, page=row.id)
             moved = {"hash": uri_hash(draft.page.uri), "uri": plain(draft.page.uri), "moved_from": row.uri}
             change_page(connection, row.id, moved)
             return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.ledger.database import one_of
 from connectors.ledger.evidence import RUNS, TOLD_ANYWAY, Evidence, sighting, weigh
-from connectors.ledger.keeping import SUPERSEDE
+from connectors.ledger.keeping import READ_ANEW, SUPERSEDE
 from connectors.ledger.outbox import tell
 from connectors.ledger.pack import NO_TEXT
 
@@ -62,7 +62,7 @@ ORDER BY id
 _BURIED = (
     "UPDATE pages SET state = 'gone', verdict = 'vanished', verdict_run = :run WHERE id = :page AND state = 'live'"
 )
-_FORGOTTEN = f"UPDATE pages SET state = 'gone' WHERE source_id = :source AND state = 'duplicate' AND {_PROVED}"
+_FORGETTABLE = f"SELECT id FROM pages WHERE source_id = :source AND state = 'duplicate' AND {_PROVED}"
 
 
 def count_evidence(connection: Connection, run: Run, *, complete: bool) -> None:
@@ -112,6 +112,7 @@ def _follow_move(connection: Connection, run: Run, row: Any) -> None:
     connection.change("pages", moved, _THIS, page=heir.id)
     connection.change("pages", {"duplicate_of": heir.id}, "duplicate_of = :page", page=row.id)
     connection.change("pages", {"state": "gone", "version_id": None}, _THIS, page=row.id)
+    connection.run(READ_ANEW, page=row.id)
 
 
 def candidates(connection: Connection, run: Run) -> list[tuple[int, str, str]]:
@@ -127,7 +128,10 @@ def bury(connection: Connection, run: Run, chosen: Collection[int]) -> None:
     for page in chosen:
         _supersede(connection, run, page)
         connection.run(_BURIED, run=run.id, page=page)
-    connection.run(_FORGOTTEN, source=run.source_id)
+        connection.run(READ_ANEW, page=page)
+    for page in connection.column(_FORGETTABLE, source=run.source_id):
+        connection.change("pages", {"state": "gone"}, _THIS, page=page)
+        connection.run(READ_ANEW, page=page)
 
 
 def _supersede(connection: Connection, run: Run, page: int) -> None:

@@ -270,3 +270,50 @@ async def test_a_folder_that_is_suddenly_empty_is_told_at_once_and_asked_about_l
     assert (first["state"], first["delivered"]["deleted"]) == ("failed", 0)
     assert "none of the 8 known pages was met: the source is empty" in first["problems"][0]
     assert (await nightly(folder, persona, state))["state"] == "awaiting-approval"
+
+
+@pytest.mark.parametrize("validators", [True, False])
+async def test_a_page_that_was_gone_and_comes_back_as_it_was_is_delivered_again(site, persona, state, validators):
+    """Its server answers 304, or sends the bytes it sent before: nothing changed, and yet it is not there."""
+    site.validators = validators
+    fill(site, "a", "b")
+    await carried_out(site, persona, state, purpose="sync")
+    site.statuses["/a"] = 404
+    await carried_out(site, persona, state, purpose="sync")
+    assert (await carried_out(site, persona, state, purpose="sync"))["delivered"]["deleted"] == 1
+    del site.statuses["/a"]
+    back = await carried_out(site, persona, state, purpose="sync")
+    assert (back["state"], back["pages"]["new"], back["delivered"]["stored"], back["verified"]) == (
+        "completed",
+        1,
+        1,
+        3,
+    )
+    assert (await carried_out(site, persona, state, purpose="sync"))["verified"] == 3
+
+
+async def test_a_page_that_moved_and_moves_back_is_not_lost(site, persona, state):
+    fill(site, "a", "b")
+    await carried_out(site, persona, state, purpose="sync")
+    site.pages["/c"] = site.pages["/a"]
+    site.redirects["/a"] = "/c"
+    assert (await carried_out(site, persona, state, purpose="sync"))["verified"] == 3
+    del site.redirects["/a"], site.pages["/c"]
+    for _ in range(3):
+        summary = await carried_out(site, persona, state, purpose="sync")
+        assert summary["state"] == "completed"
+    assert summary["verified"] == 3
+
+
+async def test_a_file_that_was_gone_and_comes_back_as_it_was_is_delivered_again(tmp_path, persona, state):
+    folder = tmp_path / "handbook"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.md").write_text(f"# File {name}\n\n{BODY}{name}.\n")
+    await nightly(folder, persona, state)
+    (folder / "a.md").rename(tmp_path / "a.md")
+    await nightly(folder, persona, state)
+    assert (await nightly(folder, persona, state))["delivered"]["deleted"] == 1
+    (tmp_path / "a.md").rename(folder / "a.md")
+    back = await nightly(folder, persona, state)
+    assert (back["pages"]["new"], back["verified"]) == (1, 2)
