@@ -40,7 +40,10 @@ _UNUSED = (
 _UNUSED_BY_A_SERVER = (
     "asyncpg",
     "asyncpg.exceptions",
+    "cryptography",
+    "cryptography.fernet",
     "httpcore",
+    "httpx",
     "jinja2.exceptions",
     "prefect.blocks",
     "prefect.blocks.core",
@@ -48,8 +51,23 @@ _UNUSED_BY_A_SERVER = (
     "prefect.utilities.schema_tools",
     "prefect.utilities.schema_tools.hydration",
     "prefect.utilities.schema_tools.validation",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+    "sqlalchemy.dialects.postgresql.pg8000",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg2cffi",
+    "websockets",
+    "websockets.asyncio",
+    "websockets.asyncio.client",
+    "websockets.exceptions",
 )
-_IDLE = ("docket", "docket.dependencies", "docket.execution", "jinja2", "prometheus_client")
+_IDLE = (
+    "docket",
+    "docket.dependencies",
+    "docket.execution",
+    "jinja2",
+    "prefect.client.schemas.worker_channel",
+    "prometheus_client",
+)
 """What is made of them is for later, for who measures, or for what nobody asks a temporary server."""
 
 
@@ -69,7 +87,6 @@ def prepare(*, serving: bool) -> None:
     Args:
         serving: this process is Prefect's server too, which uses more of it.
     """
-    sys.modules["httpx._main"] = None  # type: ignore[assignment] # it can do without: no command line
     _griffe()
     _module("coolname", generate=lambda *_: ["run"])  # until the run gets the name that its flow gives it
     _module("prefect._internal.analytics", initialize_analytics=_nothing, try_mark_milestone=_nothing)
@@ -238,6 +255,7 @@ def _client() -> None:
     import pydantic
     from pydantic_core import to_jsonable_python
 
+    sys.modules["httpx._main"] = None  # type: ignore[assignment] # it can do without: no command line
     _module("fastapi.encoders", jsonable_encoder=to_jsonable_python)
     pydantic.BaseModel.model_config["defer_build"] = True
 

@@ -118,9 +118,11 @@ _LEAN = {
     "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
     # Nobody watches its events as they come; those of task runs are written together, not each in a transaction.
     "PREFECT_API_EVENTS_STREAM_OUT_ENABLED": "false",
+    # SQLAlchemy makes an object of each value that one statement writes: more rows at once leave a larger heap.
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "25",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "25",
+    # Only by time, and once at the end: what is written as each so many are there, the server's end cuts off.
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "500",
 }
 
 # What its one client need not ask it: it is the same Prefect, and nobody else speaks to it.
