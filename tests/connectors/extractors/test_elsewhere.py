@@ -23,6 +23,17 @@ def resource(number, body=b""):
     return Resource(uri=uri, requested_uri=uri, media_type=kind, body=body or words)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _bench_is_cleared():
+    """The far end's processes stay warm for as long as their machine is a worker: here, for this file."""
+    yield
+    bench = chunk._bench()
+    for pool in bench.free:
+        asyncio.run_coroutine_threadsafe(pool.close(), bench.loop).result(30)
+    bench.loop.call_soon_threadsafe(bench.loop.stop)
+    chunk._bench.cache_clear()
+
+
 class Cluster:
     """Workers that are threads of this process; ``clean`` is the true far end's unless a test says otherwise."""
 
