@@ -32,7 +32,7 @@ READ_ANEW = """
 UPDATE resources SET etag = '', last_modified = '', body_hash = NULL
 WHERE id = (SELECT resource_id FROM pages WHERE id = :page)
 """
-"""For a page that leaves its address: what comes back there as it was is to be delivered again, not to be unchanged."""
+"""For a page that leaves its address, or is dropped: what is there as it was may be delivered next time."""
 NO_HOLD = "DELETE FROM holds WHERE page_id = :page"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connectors.ledger import visits
-from connectors.ledger.keeping import NO_HOLD, change_page, follow_move, hold_page, keep_page, page_at
+from connectors.ledger.keeping import NO_HOLD, READ_ANEW, change_page, follow_move, hold_page, keep_page, page_at
 from connectors.ledger.pack import (
     pack_links,
     plain,
@@ -162,6 +162,7 @@ def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) 
     if row is None:
         return
     connection.run(NO_HOLD, page=row.id)
+    connection.run(READ_ANEW, page=row.id)  # whether another page still speaks for it is asked each time
     if row.state == "held":
         connection.run("DELETE FROM pages WHERE id = :page", page=row.id)
     else:  # delivered earlier: to this run it was not there, and the rule says whether that is evidence

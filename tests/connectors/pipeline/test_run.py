@@ -317,3 +317,16 @@ async def test_a_file_that_was_gone_and_comes_back_as_it_was_is_delivered_again(
     (tmp_path / "a.md").rename(folder / "a.md")
     back = await nightly(folder, persona, state)
     assert (back["pages"]["new"], back["verified"]) == (1, 2)
+
+
+async def test_a_page_that_another_one_spoke_for_is_delivered_when_that_is_gone(site, persona, state):
+    fill(site, "a", "b")
+    site.pages["/a"] = site.pages["/b"].replace("<head>", "<head><link rel=canonical href=/b>")
+    await carried_out(site, persona, state, purpose="sync")
+    again = await carried_out(site, persona, state, purpose="sync")
+    assert (again["urls"]["skipped"], again["urls"]["not_modified"]) == ({"canonical": 1}, 2)
+    site.statuses["/b"] = 404
+    for _ in range(3):
+        summary = await carried_out(site, persona, state, purpose="sync")
+        assert summary["state"] == "completed"
+    assert (summary["verified"], summary["urls"]["skipped"]) == (2, {})
