@@ -138,9 +138,8 @@ class Lane:
         """Start nothing for so long, at most two minutes; a second, where waiting was in vain."""
         now = monotonic()
         until = now + min(seconds, _PAUSE_IN_VAIN_S if self.in_vain else MAX_PAUSE_S)
-        self._asked_s += max(
-            0.0, until - max(now, self._next_start)
-        )  # what we are asked to wait is not in vain so soon
+        longer = until - max(now, self._next_start)
+        self._asked_s += max(0.0, longer)  # what we are asked to wait is not in vain so soon
         self._next_start = max(self._next_start, until)
 
     def good(self, seconds: float) -> None:
