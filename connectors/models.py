@@ -155,7 +155,7 @@ class Extracted:
         links: absolute URIs in normal form, in document order, once each, without ``rel=nofollow`` ones.
         canonical: the declared canonical URI in normal form; empty when absent or the page itself.
         problem: empty, or the rule under which the item is passed over: ``empty``, ``not-html``, ``too-deep``,
-            ``too-large``, ``needs-javascript``, ``needs-ocr``, ``encrypted``, ``broken``, ``unsupported``,
+            ``too-large``, ``needs-javascript``, ``needs-ocr``, ``login``, ``encrypted``, ``broken``, ``unsupported``,
             ``killed-memory``, ``killed-time``, ``frameset`` ...
         detail: one sentence on the problem or on the choice of strategy.
         alternate_markdown: absolute URI of the page's own Markdown, when the page declares one.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LISTED = 100_000
 _BOUNDS = {
+    "login": ("--header", "addresses ask for a login and were left out; with `--header 'Cookie: …'` they may be read"),
     "max-pages": ("--max-pages", "addresses were not requested after so many pages"),
     "max-depth": ("--max-depth", "addresses are more clicks away from the start"),
     "too-large": ("max_bytes", "bodies were over the cap and left out"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connectors.models import Found, Resource, Skipped
-from connectors.web import urls
+from connectors.web import logins, urls
 from connectors.web.fetcher import Ask, Redirect
 from connectors.web.media import is_wanted
 
@@ -288,7 +288,7 @@ class Crawl:
         if isinstance(got, Redirect):
             return await self._moved(due, got)
         if isinstance(got, Resource) and due.by == "redirect":
-            passed = self._passed(due.uri)
+            passed = self._passed(due.uri) or ((due.via,) if due.via else ())  # of a run that goes on
             return replace(got, depth=due.depth, redirects=passed, requested_uri=passed[0] if passed else due.uri)
         return got if got.depth == due.depth else replace(got, depth=due.depth)
 
@@ -311,8 +311,13 @@ class Crawl:
         )
         if self._leads_back(due.uri, got.to) or len(self._passed(due.uri)) >= _MAX_HOPS:
             return replace(made, rule="redirect-loop", outcome="failed")
-        if not self._rules.belongs(got.to):
-            return replace(made, rule="redirect-out-of-scope")
+        belongs = self._rules.belongs(got.to)
+        if logins.wants_login(got.to, due.uri):
+            made = replace(made, rule="login", detail=f"{made.detail}, which asks for a login; {logins.ADVICE}")
+        elif not belongs:
+            made = replace(made, rule="redirect-out-of-scope")
+        if not belongs:
+            return made
         for memory, key, value in ((self._moved_to, due.uri, got.to), (self._moved_from, got.to, due.uri)):
             if len(memory) >= _REDIRECTS_REMEMBERED:
                 del memory[next(iter(memory))]

@@ -61,6 +61,7 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
     from connectors.extractors.html import metadata
     from connectors.extractors.html.choose import choose, visible_chars
     from connectors.extractors.html.document import without
+    from connectors.extractors.html.login import stands_in
     from connectors.extractors.html.suspicion import is_shell
     from connectors.extractors.html.writer import TooDeepError
 
@@ -77,9 +78,9 @@ def _cleaned(document: Document, resource: Resource, rules: CleaningRules, said:
         choice = choose(document, rules, about, visible=visible)
         if choice is None or not choice.content.strip():
             return _nothing(document)
-        return Extracted(
-            pages=(_page(document, resource, rules, about, choice),), detail=choice.why, report=choice.report
-        )
+        page = _page(document, resource, rules, about, choice)
+        walled = bool(resource.redirects) and stands_in(document, resource, words=int(page.metadata["word_count"]))
+        return _login(resource) if walled else Extracted(pages=(page,), detail=choice.why, report=choice.report)
     except MemoryError:
         raise
     except (TooDeepError, RecursionError):
@@ -94,6 +95,13 @@ def _nothing(document: Document) -> Extracted:
     if document.tree.first("script") is not None:
         return Extracted(problem="needs-javascript", detail="The page shows text only after its scripts have run.")
     return Extracted(problem="empty", detail="The page has no text.")
+
+
+def _login(resource: Resource) -> Extracted:
+    from connectors.web.logins import ADVICE
+
+    detail = f"It asks for a password, and {resource.redirects[-1]} led to it; {ADVICE}."
+    return Extracted(problem="login", detail=detail)
 
 
 def word_count(text: str) -> int:

@@ -330,3 +330,29 @@ async def test_a_page_that_another_one_spoke_for_is_delivered_when_that_is_gone(
         summary = await carried_out(site, persona, state, purpose="sync")
         assert summary["state"] == "completed"
     assert (summary["verified"], summary["urls"]["skipped"]) == (2, {})
+
+
+LOGIN = "<!doctype html><title>Sign in</title><h1>Sign in</h1><p>Please sign in.</p><form><input type=password></form>"
+
+
+async def test_addresses_that_lead_to_a_login_are_skipped_with_advice_and_deliver_no_page(site, persona, state):
+    fill(site, "a", "b", "c")
+    for name in "bc":
+        site.redirects[f"/{name}"] = f"/login?next=/{name}"
+        site.pages[f"/login?next=/{name}"] = LOGIN
+    summary = await carried_out(site, persona, state)
+    assert summary["state"] == "completed"
+    assert summary["urls"]["skipped"] == {"login": 4}
+    assert summary["verified"] == 2
+    assert any(note.startswith("--header: 4 addresses ask for a login") for note in summary["notes"])
+    assert balanced(summary["urls"])
+
+
+async def test_a_login_that_is_over_takes_no_page_out_of_the_knowledge_base(site, persona, state):
+    fill(site, "a", "b")
+    await carried_out(site, persona, state)
+    site.redirects["/a"] = "/login"
+    site.pages["/login"] = LOGIN
+    for _ in range(3):
+        summary = await carried_out(site, persona, state, purpose="sync")
+        assert (summary["delivered"]["deleted"], summary["verified"]) == (0, 3)
