@@ -40,4 +40,5 @@ async def retry_failed_batches(failed_run: str = "", quarantined: str = "", cred
     words = f"{answer['delivered']} pages delivered over {len(answer['sources'])} sources."
     if answer["ok"]:
         return Completed(message=words)
-    return Failed(message=f"{words} Not everything is there yet.{set_aside(answer['quarantined'])}")
+    problems = "".join(f" {problem}" for problem in answer["problems"])
+    return Failed(message=f"{words} Not everything is there yet.{problems}{set_aside(answer['quarantined'])}")

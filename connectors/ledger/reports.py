@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from connectors.ledger import lease
+from connectors.ledger.debts import OWING
 from connectors.ledger.pack import dump, from_ms, load, plain, unpack_blocks, unpack_text, uri_hash
 from connectors.ledger.runs import holder_of
 from connectors.ledger.values import BatchRow, Counts, Failure, Met, PageRow, RunRow, SourceStatus, Visit
@@ -33,7 +34,7 @@ SELECT count(*) FROM pages JOIN resources ON resources.id = pages.resource_id
 WHERE pages.source_id = :source AND pages.state = 'live' AND pages.verdict_run <> :run
   AND resources.seen_run = :run AND resources.recorded_run <> :run AND pages.seen_run = resources.recorded_run
 """
-_PROMPTS = "SELECT prompts FROM prompts WHERE run_id = :run"
+_PROMPTS = "SELECT prompts FROM prompts WHERE run_id = :run AND prompts <> ''"  # those without an answer are owed
 _REVIEWED = "SELECT count(*) FROM findings WHERE run_id = :run"
 _SEEN = "SELECT count(*) FROM pages WHERE source_id = :source AND seen_run = :run"
 _BLOCKS_SEEN = """
@@ -81,7 +82,7 @@ ORDER BY runs.id DESC LIMIT :most
 """
 _UNSETTLED = "SELECT source_id FROM versions WHERE state IN ('pending', 'sent', 'updating', 'deleting')"
 _DUE = f"""
-SELECT name FROM sources WHERE destination = :destination AND (id IN ({_UNSETTLED}) OR id IN (
+SELECT name FROM sources WHERE destination = :destination AND (id IN ({_UNSETTLED}) OR id IN ({OWING}) OR id IN (
   SELECT versions.source_id FROM versions
   WHERE versions.state = 'quarantined' AND :quarantined IN ('all', versions.uri, sources.name)
 ))

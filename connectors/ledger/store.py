@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from connectors.errors import FatalError, UsageError
-from connectors.ledger import approvals, lease, pages, rehearsal, reports, runs, visits
+from connectors.ledger import approvals, debts, lease, pages, rehearsal, reports, runs, visits
 from connectors.ledger.frontier import StoredFrontier
 from connectors.ledger.pack import to_ms
 from connectors.ledger.sending import Sending
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from connectors.ledger.approvals import Waiting
     from connectors.ledger.database import Connection
+    from connectors.ledger.debts import Owed
     from connectors.ledger.reports import Highlights
     from connectors.ledger.values import (
         BatchRow,
@@ -338,6 +339,18 @@ class Ledger:
     async def kept_prompts(self, run: Run) -> list[str]:
         """Return the prompts kept for this run."""
         return await self._read(partial(reports.kept_prompts, run=run))
+
+    async def owe_prompts(self, run: Run, calls: Sequence[Sequence[str]], *, context: str) -> None:
+        """Keep calls of auto-generate-prompts, by their topics, that were not answered and are to be made again."""
+        await self._write(run, partial(debts.owe_prompts, run=run, calls=calls, context=context, now=self._now()))
+
+    async def owed_prompts(self, run: Run) -> list[Owed]:
+        """Return the calls that the source's runs left to be made again, the oldest first."""
+        return await self._read(partial(debts.owed_prompts, run=run))
+
+    async def settle_prompts(self, run: Run, owed: Owed, answer: Sequence[str]) -> None:
+        """Keep what a call answered that was owed."""
+        await self._write(run, partial(debts.settle_prompts, run=run, owed=owed, answer=answer, now=self._now()))
 
     async def keep_findings(self, run: Run, findings: Sequence[tuple[str, str, str]]) -> None:
         """Keep findings that were submitted for review, each as URI, article and note."""

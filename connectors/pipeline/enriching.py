@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from connectors.enrich import findings, topics
+from connectors.errors import RefusedError, RetryableError
 from connectors.models import PageFacts
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from connectors.ledger import Ledger, PageRow, Run
     from connectors.persona.client import PersonaClient
 
+log = logging.getLogger(__name__)
+
+ASKED_AGAIN = "The pages are safe; `persona-ingest retry` or the next run asks for the prompts again."
 # Each begins with the break before its line: a pattern that begins with a letter is looked for faster than one that
 # begins with a place.
 _HEADING = re.compile(r"\n#{2,3} +(.+?) *#*$", re.MULTILINE)
@@ -96,6 +101,9 @@ async def ask_for_prompts(about: Subject, persona: PersonaClient) -> list[str]:
 
     Returns:
         Different prompts in the order they came; none when there are no pages.
+
+    Raises:
+        RetryableError: a call was not answered; it and those behind it are owed: see `ask_again`.
     """
     count = await about.count()
     pages = await about.sample()
@@ -107,9 +115,34 @@ async def ask_for_prompts(about: Subject, persona: PersonaClient) -> list[str]:
         site=first.site_name or about.run.source, description=first.description, pages=count, language=first.language
     )
     prompts: dict[str, None] = {}
-    for call in topics.calls(chosen):
-        answer = await persona.auto_generate_prompts(call, told)
+    calls = topics.calls(chosen)
+    for made, call in enumerate(calls):
+        try:
+            answer = await persona.auto_generate_prompts(call, told)
+        except RetryableError as error:
+            await about.ledger.owe_prompts(about.run, calls[made:], context=told)
+            raise RetryableError(f"{error} {ASKED_AGAIN}") from error
         await about.ledger.keep_prompts(about.run, call, answer)
+        prompts.update(dict.fromkeys(answer))
+    return list(prompts)
+
+
+async def ask_again(ledger: Ledger, run: Run, persona: PersonaClient) -> list[str]:
+    """Make the calls of auto-generate-prompts that earlier runs of the source got no answer to.
+
+    Raises:
+        RetryableError: there is no answer yet; what is owed stays owed.
+    """
+    prompts: dict[str, None] = {}
+    for owed in await ledger.owed_prompts(run):
+        try:
+            answer = await persona.auto_generate_prompts(list(owed.topics), owed.context)
+        except RetryableError as error:
+            raise RetryableError(f"{error} {ASKED_AGAIN}") from error
+        except RefusedError as error:  # the API changed its mind: to ask for ever is no use
+            log.warning("Prompts that were owed are given up: %s", error)
+            answer = []
+        await ledger.settle_prompts(run, owed, answer)
         prompts.update(dict.fromkeys(answer))
     return list(prompts)
 

@@ -188,9 +188,11 @@ class IngestRun:
         return self.coverage
 
     async def prompts(self) -> list[str]:
-        """Ask for prompts about what the run brought; keeps and returns them."""
+        """Ask for prompts about what the run brought, and for what earlier runs are owed; keeps and returns them."""
         self.progress.stage = "enriching"
         self.prompts_made = await enriching.ask_for_prompts(self._brought(), self.persona)
+        owed = await enriching.ask_again(self.ledger, self.run, self.persona)
+        self.prompts_made = list(dict.fromkeys([*self.prompts_made, *owed]))
         return self.prompts_made
 
     async def review(self) -> int:

@@ -150,12 +150,14 @@ class Settled:
     delivered: int = 0
     still_failing: int = 0
     quarantined: list[str] = field(default_factory=list)
+    prompts: int = 0
+    problems: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Everything that was due is verified, nothing is quarantined."""
+        """Everything that was due is verified, nothing is quarantined, no prompts are owed."""
         arrived = all(c.verified >= c.due and not c.quarantined for c in self.sources.values())
-        return arrived and not self.still_failing and not self.quarantined
+        return arrived and not self.still_failing and not self.quarantined and not self.problems
 
     def summary(self) -> dict[str, Any]:
         """Return the JSON that `retry` and `verify` print."""
@@ -164,6 +166,8 @@ class Settled:
             "delivered": self.delivered,
             "failing": self.still_failing,
             "quarantined": self.quarantined,
+            "prompts": self.prompts,
+            "problems": self.problems,
             "sources": {name: asdict(coverage) for name, coverage in self.sources.items()},
         }
 
@@ -206,6 +210,8 @@ async def retry(
 ) -> Settled:
     """Settle what is unknown by reading back, then send again what did not arrive, for every source.
 
+    Prompts that an import or sync asked for and did not get are asked for again.
+
     Args:
         quarantined: a URI, a source's name or ``all``: these pages are taken out of quarantine and sent again.
 
@@ -213,6 +219,7 @@ async def retry(
         UsageError: no page of that address, or of that source, is in quarantine.
         FatalError: the API refuses us.
     """
+    from connectors.pipeline import enriching
     from connectors.pipeline.deliver import Delivery
     from connectors.settings import DeliveryOptions
 
@@ -230,6 +237,10 @@ async def retry(
                     settled.still_failing += outcome.state != "delivered"
                 await delivery.change(run)
                 settled.sources[name] = await delivery.verify(run)
+                try:
+                    settled.prompts += len(await enriching.ask_again(ledger, run, destination.client))
+                except errors.RetryableError as error:
+                    settled.problems.append(f"{name}: prompts: {error}")
         settled.quarantined = await ledger.quarantined(destination.key)
     return settled
 

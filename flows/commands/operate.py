@@ -129,6 +129,9 @@ def _text(answer: Mapping[str, Any]) -> str:
         out.append(f"{safe(name)}: {counts or 'nothing due'}")
     if answer["delivered"]:
         out.append(f"{answer['delivered']} pages were delivered.")
+    if answer["prompts"]:
+        out.append(f"{answer['prompts']} prompts were made that were owed.")
+    out += [f"Problem: {safe(problem, longest=400)}" for problem in answer["problems"]]
     out += [f"Quarantined: {safe(uri)}" for uri in answer["quarantined"]]
     out.append(
         "Everything due is in the knowledge base exactly once." if answer["ok"] else "Not everything is there yet."
