@@ -72,6 +72,11 @@ def too_many_deletions(vanished: int, *, pages: int) -> bool:
     return vanished > _FEW and vanished * 10 > pages
 
 
+def empties(vanished: int, *, pages: int) -> bool:
+    """Say whether nothing would be left of a source that has pages, however few: a person must agree then, too."""
+    return 0 < pages <= vanished
+
+
 def looks_like_a_redesign(halved: int, *, pages: int) -> bool:
     """Say whether so many pages lost half their text at once that the extraction probably broke."""
     return halved > _FEW and halved * 5 > pages

@@ -126,9 +126,10 @@ class Changer:
     async def _bury(self, run: Run, *, approved: Approved) -> tuple[list[Withheld], str]:
         candidates = await self._sending.candidates(run)
         _, pages = await self._sending.sizes_of_updates(run)
+        leaving = sum(reason != "duplicate" for _, _, reason in candidates)
         if approved is not None:
             candidates = [found for found in candidates if found[1] in approved]
-        elif evidence.too_many_deletions(len(candidates), pages=pages):
+        elif evidence.too_many_deletions(len(candidates), pages=pages) or evidence.empties(leaving, pages=pages):
             why = f"{len(candidates)} of {pages} pages would be deleted at once: a person should agree first."
             return [Withheld(uri=uri, reason=reason) for _, uri, reason in candidates], why
         await self._sending.bury(run, [page for page, _, _ in candidates])

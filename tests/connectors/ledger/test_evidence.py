@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors.ledger.evidence import Evidence, looks_like_a_redesign, sighting, too_many_deletions, weigh
+from connectors.ledger.evidence import Evidence, empties, looks_like_a_redesign, sighting, too_many_deletions, weigh
 
 
 def saw(**more):
@@ -59,6 +59,11 @@ def test_it_takes_two_runs_that_agree(nights, proves):
 )
 def test_a_person_is_asked_above_five_pages_and_a_tenth(gone, pages, asks):
     assert too_many_deletions(gone, pages=pages) is asks
+
+
+@pytest.mark.parametrize(("gone", "pages", "asks"), [(0, 0, False), (1, 1, True), (4, 5, False), (5, 5, True)])
+def test_a_person_is_asked_before_nothing_is_left_however_little_there_was(gone, pages, asks):
+    assert empties(gone, pages=pages) is asks
 
 
 @pytest.mark.parametrize(("halved", "pages", "asks"), [(5, 5, False), (6, 30, False), (7, 30, True)])

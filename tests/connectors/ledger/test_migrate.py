@@ -41,6 +41,27 @@ async def test_an_old_ledger_keeps_what_it_knows_and_becomes_like_a_new_one(ledg
     now.close()
 
 
+async def test_an_old_ledger_reads_anew_what_had_left_and_nothing_else(ledger_url):
+    old = connect(ledger_url)
+    with old.transaction():
+        migrate(old, upto=2)
+        for number, name in enumerate(["live", "gone", "dropped", "moved"], 1):
+            row = {"source_id": 1, "hash": number, "uri": name}
+            read = {"etag": "e", "last_modified": "m", "body_hash": b"h", "config": "c", "links": b"l"}
+            resource = old.insert("resources", row | read | {"seen_run": 1, "recorded_run": 1})
+            page = {"resource_id": resource, "canonical": "", "title": "t", "flags": "[]", "blocks": b"", "verdict": ""}
+            page |= {"state": "gone" if name == "gone" else "live", "seen_run": 0 if name == "dropped" else 1}
+            zeros = dict.fromkeys(("verdict_run", "gone_runs", "absent_runs", "weighed_run"), 0)
+            if name != "moved":  # its page is known by another resource now
+                old.insert("pages", row | page | zeros | {"moved_from": ""})
+    old.close()
+    await open_ledger(ledger_url).close()
+    now = connect(ledger_url)
+    kept = now.rows("SELECT uri, etag, last_modified, body_hash FROM resources ORDER BY id")
+    assert [row.uri for row in kept if row.etag or row.last_modified or row.body_hash] == ["live"]
+    now.close()
+
+
 async def test_a_newer_ledger_is_refused_in_one_sentence(tmp_path):
     url = f"sqlite:///{tmp_path / 'l.sqlite3'}"
     await open_ledger(url).close()

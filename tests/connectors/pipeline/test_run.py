@@ -272,6 +272,21 @@ async def test_a_folder_that_is_suddenly_empty_is_told_at_once_and_asked_about_l
     assert (await nightly(folder, persona, state))["state"] == "awaiting-approval"
 
 
+async def test_a_small_folder_is_not_emptied_without_asking(tmp_path, persona, state):
+    folder = tmp_path / "handbook"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.md").write_text(f"# File {name}\n\n{BODY}{name}.\n")
+    await nightly(folder, persona, state)
+    for name in ("a", "b"):
+        (folder / f"{name}.md").unlink()
+    await nightly(folder, persona, state)
+    waiting = await nightly(folder, persona, state)
+    assert (waiting["state"], waiting["approval"]["count"]) == ("awaiting-approval", 2)
+    done = await operate.approve(int(waiting["run"]), persona=persona, state=state)
+    assert (done["deleted"], done["due"]) == (2, 0)
+
+
 @pytest.mark.parametrize("validators", [True, False])
 async def test_a_page_that_was_gone_and_comes_back_as_it_was_is_delivered_again(site, persona, state, validators):
     """Its server answers 304, or sends the bytes it sent before: nothing changed, and yet it is not there."""
