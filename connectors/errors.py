@@ -67,3 +67,10 @@ class FatalError(IngestError):
 
 class UsageError(IngestError):
     """A wrong option, file or address: what was wrong, and what would be right."""
+
+
+def unexpected(error: BaseException) -> str:
+    """Return what is said of an error that nobody raised on purpose, and what to do about it."""
+    if isinstance(error, OSError):
+        return f"The system says: {error}. Check free space and permissions of the state folder."
+    return f"Unexpected {type(error).__name__}: {error}. This is a bug; run again with --debug and report it."

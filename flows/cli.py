@@ -138,15 +138,13 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         return USAGE, _usage(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return STOPPED, "Stopped on request. What was read is kept: the same command goes on from here."
-    from connectors.errors import FatalError, IngestError, UsageError
+    from connectors.errors import FatalError, IngestError, UsageError, unexpected
 
     if isinstance(error, IngestError):
         return (USAGE if isinstance(error, UsageError) else STOPPED if isinstance(error, FatalError) else FAILED), str(
             error
         )
-    if isinstance(error, OSError):
-        return STOPPED, f"The system says: {error}. Check free space and permissions of the state folder."
-    return STOPPED, f"Unexpected {type(error).__name__}: {error}. This is a bug; run again with --debug and report it."
+    return STOPPED, unexpected(error)
 
 
 def _usage(error: click.ClickException) -> str:

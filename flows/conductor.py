@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
-from connectors.errors import FatalError, IngestError, RetryableError
+from connectors.errors import FatalError, IngestError, RetryableError, unexpected
 from flows.facts import Facts, gather
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from connectors.pipeline.ingest_run import IngestRun
 
+log = logging.getLogger(__name__)
 
 BATCHES_IN_FLIGHT = 3
 StepKind = Literal["collect", "deliver", "change", "verify", "prompts", "review"]
@@ -214,7 +216,17 @@ class Conductor:
             if self.run.failure is None:
                 self.run.failure = error if kind == "collect" else RetryableError(f"{name}: {error}")
             self.problems.append(str(self.run.failure))
+        except Exception as error:
+            log.exception("%s: %s", self.run.name, name)
+            self._failed_unexpectedly(name, error)
         return None
+
+    def _failed_unexpectedly(self, name: str, error: Exception) -> None:
+        """Let a bug fail this run as any other fault does: what is known is delivered, and the next run goes on."""
+        fault = IngestError(f"{name}: {unexpected(error)}")
+        if self.run.failure is None:
+            self.run.failure = fault
+        self.problems.append(str(fault))
 
     async def _finish(self) -> dict[str, Any]:
         self.facts = await gather(self.run)
@@ -225,5 +237,9 @@ class Conductor:
             self.problems.append(str(error))
             with contextlib.suppress(IngestError):
                 await self.run.close()
+        except Exception as error:
+            log.exception("%s: finish", self.run.name)
+            summary = {"name": self.run.name, "kind": self.run.kind, "run": self.run.id, "state": "failed"}
+            self._failed_unexpectedly("finish", error)
         summary["problems"] = list(dict.fromkeys([*summary.get("problems", ()), *self.problems]))
         return summary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,7 @@ def _chosen(config: Path, names: Sequence[str], *, dry_run: bool) -> list[AnySou
 async def _sync_all(
     frame: Frame, sources: Sequence[AnySource], *, persona: PersonaSettings, state: StateSettings
 ) -> dict[str, Any]:
-    from connectors.errors import FatalError, IngestError
+    from connectors.errors import FatalError, IngestError, unexpected
     from flows.commands.imports import run_one
     from flows.session import Prefect
 
@@ -96,9 +97,12 @@ async def _sync_all(
                 summary = await run_one(frame, source, prefect, persona=persona, state=state, purpose="sync")
             except FatalError:
                 raise
-            except IngestError as error:
-                click.echo(f"persona-ingest: {source.name}: {error}", err=True)
-                summary = {"name": source.name, "state": "failed", "problems": [str(error)]}
+            except Exception as error:  # noqa: BLE001 - whatever keeps one source from its run, the others have theirs
+                told = str(error) if isinstance(error, IngestError) else unexpected(error)
+                if frame.debug:
+                    traceback.print_exception(error)
+                click.echo(f"persona-ingest: {source.name}: {told}", err=True)
+                summary = {"name": source.name, "state": "failed", "problems": [told]}
             summaries.append(summary)
             if summary["state"] == "stopped":
                 break

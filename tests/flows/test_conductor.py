@@ -109,3 +109,18 @@ async def test_stop_ends_at_a_safe_point_and_closes_the_run(small_run, stage):
     await asyncio.wait_for(conductor.stop(within_s=3), 40)
     assert work.done()
     assert run.told[-1] == "close"
+
+
+@pytest.mark.parametrize("stage", ["collect", "deliver 2", "change", "verify", "prompts", "review"])
+async def test_a_bug_in_a_stage_fails_the_run_and_the_rest_is_done(small_run, stage):
+    run = small_run(errors={stage: KeyError("a bug")})
+    summary = await Conductor(run).start()
+    assert summary["state"] == "failed"
+    assert any("Unexpected KeyError" in problem for problem in summary["problems"])
+    assert run.told[-2:] == ["finish", "close"]
+
+
+async def test_a_bug_in_the_last_stage_is_told_too(small_run):
+    summary = await Conductor(small_run(errors={"finish": KeyError("a bug")})).start()
+    assert (summary["name"], summary["state"]) == ("example.org", "failed")
+    assert "Unexpected KeyError" in summary["problems"][0]
