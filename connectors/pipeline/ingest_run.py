@@ -247,7 +247,8 @@ class IngestRun:
         )
         summary["problems"] = self._problems(counts)
         cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self.outbox.waits}
-        summary["notes"] = summaries.notes(counts, {**getattr(self.collector.source, "cuts", {}), **cuts})
+        cuts |= getattr(self.collector.source, "cuts", {})
+        summary["notes"] = summaries.notes(counts, cuts, resumed=self.resumed)
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)

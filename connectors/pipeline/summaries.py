@@ -48,6 +48,8 @@ _CUTS = {
     "OUTBOX_BYTES": "times the crawl waited because so much text was waiting to be sent",
 }
 """What a bound cut that is no address with an outcome: counted where it is cut, under the bound's name."""
+_RESUMED = "this run went on where one broke off: its counts are those of both, its times only its own"
+_AWAY = "lead out of its scope and were not followed; a site that names itself otherwise begins at that address"
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
 
@@ -143,9 +145,12 @@ def _why_none(counts: Counts) -> str:
     return f"every address was passed over ({most}); `persona-ingest explain URL` tells why"
 
 
-def notes(counts: Counts, cuts: Mapping[str, int]) -> list[str]:
-    """Say which bound cut something off, by name; a bound is no failure."""
-    told = [f"{name}: {cuts[name]} {what}" for name, what in _CUTS.items() if cuts.get(name)]
+def notes(counts: Counts, cuts: Mapping[str, int], *, resumed: bool = False) -> list[str]:
+    """Say which bound cut something off, by name (a bound is no failure), and of which run these are the numbers."""
+    told = [_RESUMED] if resumed else []
+    told += [f"{name}: {cuts[name]} {what}" for name, what in _CUTS.items() if cuts.get(name)]
+    if counts.discovered == 1 and (links := cuts.get("--scope")):
+        told.append(f"--scope: {_many(links, 'link', 'links')} of the only page {_AWAY}")
     for rule, (name, what) in _BOUNDS.items():
         if count := counts.skipped.get(rule, 0) + counts.failed.get(rule, 0):
             told.append(f"{name}: {count} {what}")

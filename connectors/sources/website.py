@@ -126,7 +126,10 @@ class Website:
             links = links[:MAX_LINKS]
         if "nofollow" in resource.robots:
             return []
-        return list(self._scope.within(self._frontier.unseen(links)))  # few are unseen, and only of these it is asked
+        news = list(self._scope.within(self._frontier.unseen(links)))  # few are unseen, and only of these it is asked
+        if "--scope" not in self.cuts:  # told where no page but the first was met: the site may name itself otherwise
+            self.cuts["--scope"] = sum(not self._scope.contains(link) for link in links)
+        return news
 
     async def fetch_alternate(self, uri: str) -> Resource | Skipped:
         """Fetch a page's own Markdown, which is no address of the crawl; Skipped where it is not there or no text."""

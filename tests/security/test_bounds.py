@@ -39,7 +39,8 @@ async def summary_of(site, tmp_path, **options):
 
 async def test_links_that_were_not_followed_stand_in_the_summary(site, tmp_path, monkeypatch):
     monkeypatch.delenv("PERSONA_BASE_URL", raising=False)
-    links = "".join(f"<a href=//x.test/{number}>n</a>" for number in range(website.MAX_LINKS + 1))
+    site.page("/a")
+    links = "<a href=/a>a</a>" + "".join(f"<a href=//x.test/{number}>n</a>" for number in range(website.MAX_LINKS))
     site.routes["/"] = Reply(f"<title>Many</title><main><h1>Many</h1><p>More than anybody follows.</p></main>{links}")
     summary = await summary_of(site, tmp_path)
     assert summary["notes"] == ["MAX_LINKS: 1 pages have more links than are followed; the rest of theirs was left out"]

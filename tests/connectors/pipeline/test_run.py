@@ -86,6 +86,17 @@ async def test_a_site_that_cannot_be_read_fails_with_balanced_books_and_one_sent
     assert "404" in summary["problems"][0]
 
 
+async def test_a_site_whose_links_name_another_host_says_why_it_is_one_page(site, persona, state):
+    site.article(
+        "/", "Home", BODY + "everything.", {"http://www.example.test/a": "a", "http://www.example.test/b": "b"}
+    )
+    summary = await carried_out(site, persona, state)
+    assert summary["state"] == "completed"
+    assert [note.partition(" lead ")[0] for note in summary["notes"]] == ["--scope: 2 links of the only page"]
+    fill(site, "a")
+    assert (await carried_out(site, persona, state, purpose="sync"))["notes"] == []
+
+
 async def test_a_site_that_wants_a_login_is_told_how_to_send_one(site, persona, state):
     site.statuses["/"] = 401
     summary = await carried_out(site, persona, state)
@@ -124,8 +135,12 @@ async def test_a_stopped_run_is_resumable_and_its_books_balance(site, persona, s
     assert first["state"] == "stopped"
     assert balanced(first["urls"])
     assert first["problems"] == [], "nothing is to be put right"
+    assert first["notes"] == []
     summary = await carried_out(site, persona, state)
     assert summary["run"] == first["run"]
+    assert summary["notes"] == [
+        "this run went on where one broke off: its counts are those of both, its times only its own"
+    ]
     assert summary["problems"] == ["1 address could not be read for a reason that may pass; the next run asks again"]
     assert summary["verified"] == 40
     assert balanced(summary["urls"])
@@ -371,3 +386,21 @@ async def test_a_login_that_is_over_takes_no_page_out_of_the_knowledge_base(site
     for _ in range(3):
         summary = await carried_out(site, persona, state, purpose="sync")
         assert (summary["delivered"]["deleted"], summary["verified"]) == (0, 3)
+
+
+@pytest.mark.parametrize("goes", ["changes", "is gone"])
+async def test_a_page_that_became_a_twin_is_delivered_again_when_the_other_one_goes(site, persona, state, goes):
+    """Its own items left when it became one, and its text waited for this."""
+    fill(site, "a", "b", "c")
+    await carried_out(site, persona, state, purpose="sync")
+    site.pages["/a"] = site.pages["/b"]
+    twins = await carried_out(site, persona, state, purpose="sync")
+    assert (twins["delivered"]["deleted"], twins["verified"]) == (1, 3)
+    if goes == "changes":
+        site.article("/b", "About b", BODY + "something new.")
+    else:
+        site.statuses["/b"] = 404
+    for _ in range(2):
+        summary = await carried_out(site, persona, state, purpose="sync")
+        assert summary["state"] == "completed"
+    assert summary["verified"] == (4 if goes == "changes" else 3)
