@@ -8,6 +8,7 @@ from io import StringIO
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any
 
+from connectors.extractors import charset as charsets
 from connectors.extractors import markdown, rst
 from connectors.extractors.paper import Text, extracted
 from connectors.extractors.unreadable import UnreadableError
@@ -35,17 +36,19 @@ def extract(resource: Resource, rules: CleaningRules, *, kind: str) -> Extracted
 def decode(body: bytes, charset: str = "") -> tuple[str, tuple[str, ...]]:
     """Return the text of some bytes, and a flag when its encoding had to be guessed.
 
-    Order: a byte order mark, UTF-8, the declared charset, Windows-1252 (every byte has a meaning in it).
+    Order: a byte order mark, UTF-8, the declared charset, then what they look most like. UTF-16 without a mark comes
+    before UTF-8, whose bytes its ASCII are too.
     """
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if body.startswith(mark):
             return body.decode(name, "replace"), ()
-    for name in dict.fromkeys(("utf-8", charset)):
+    for name in dict.fromkeys(() if charsets.without_mark(body) else ("utf-8", charset)):
         try:
             return body.decode(name or "utf-8"), ()
         except (UnicodeDecodeError, LookupError):
             continue
-    return body.decode("cp1252", "replace"), ("guessed-encoding: windows-1252",)
+    name = charsets.guessed(body)
+    return body.decode(name, "replace"), (f"guessed-encoding: {charsets.shown(name)}",)
 
 
 def _as_it_is(text: str) -> dict[str, Any]:

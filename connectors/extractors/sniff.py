@@ -6,6 +6,7 @@ import re
 from io import BytesIO
 from urllib.parse import unquote, urlsplit
 
+from connectors.extractors.charset import without_mark
 from connectors.media_types import (
     BY_SUFFIX,
     CSV,
@@ -109,6 +110,6 @@ def _text_or_nothing(body: bytes) -> str:
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16 says so
         return TEXT
     if b"\0" in head:
-        return ""
+        return TEXT if without_mark(body) else ""
     control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head)  # noqa: PLR2004 - C0 controls
     return "" if control > len(head) // 50 else TEXT

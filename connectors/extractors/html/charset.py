@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+
+from connectors.extractors import charset as charsets
 
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"))
 
@@ -142,7 +145,7 @@ def _candidates(data: bytes, transport: str) -> list[tuple[str, str]]:
 
 
 def decode(data: bytes, transport: str = "") -> Decoded:
-    """Decode a page: byte order mark, transport, meta, then UTF-8 where it is valid and windows-1252 where not.
+    """Decode a page: byte order mark, transport, meta, then UTF-8 where it is valid, and what it looks like where not.
 
     Bytes that are invalid in the declared encoding are read as windows-1252 one by one and reported as ``mixed``,
     unless the page's own meta names an encoding that reads all of it.
@@ -163,7 +166,9 @@ def decode(data: bytes, transport: str = "") -> Decoded:
         text = data.decode(name, errors).removeprefix("\ufeff")
         undefined = name.startswith("cp125") and text.count("\ufffd") < 5  # noqa: PLR2004 - bytes the code page leaves open
         return Decoded(text=text, encoding=name, source=source, mixed=not undefined)
-    try:
-        return Decoded(text=data.decode("utf-8"), encoding="utf-8", source="valid", raw=data)
-    except UnicodeDecodeError:
-        return Decoded(text=data.decode("cp1252", "replace"), encoding="cp1252", source="fallback")
+    wide = charsets.without_mark(data)
+    if not wide:
+        with contextlib.suppress(UnicodeDecodeError):
+            return Decoded(text=data.decode("utf-8"), encoding="utf-8", source="valid", raw=data)
+    name = wide or charsets.guessed(data)
+    return Decoded(text=data.decode(name, "replace"), encoding=name, source="fallback")

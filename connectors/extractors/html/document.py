@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
+from connectors.extractors.charset import without_mark
 from connectors.extractors.html.charset import Decoded, decode
 from connectors.extractors.html.tree import Tree, outermost
 from connectors.web.urls import normalise
@@ -143,7 +144,7 @@ def refusal(body: bytes) -> Problem | None:
         return Problem(rule="not-html", detail="The bytes are a file of another kind, although they were sent as HTML.")
     if not body.startswith((b"\xff\xfe", b"\xfe\xff")):
         start = body[:4096]
-        if len(start) - len(start.translate(None, _CONTROL)) > len(start) // 50:
+        if len(start) - len(start.translate(None, _CONTROL)) > len(start) // 50 and not without_mark(body):
             return Problem(rule="not-html", detail="The bytes are binary, although they were sent as HTML.")
     if len(body) > 3 * _MANY_TAGS and body.count(b"<") > _MANY_TAGS and _nesting(body) > _MAX_OPEN:
         return Problem(rule="too-deep", detail=f"Elements are nested deeper than {_MAX_OPEN} levels.")
