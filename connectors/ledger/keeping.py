@@ -74,7 +74,7 @@ def _keep_new(connection: Connection, run: Run, draft: Draft, *, resource_id: in
 def _keep_known(connection: Connection, run: Run, draft: Draft, row: Any, *, resource_id: int, now: int) -> Kept:
     text = text_key(draft.text_hash)
     canonical = source_line(draft.content)
-    delivered = row.state == "live" and row.version_state not in {None, "deleted"}
+    delivered = row.state == "live" and row.version_state not in {None, "deleted", "superseded"}
     same_text = bytes(row.text_hash or b"") == text
     seen = _as_seen(run, draft.page, resource_id=resource_id)
     if delivered and same_text and row.canonical == canonical:
@@ -82,7 +82,7 @@ def _keep_known(connection: Connection, run: Run, draft: Draft, row: Any, *, res
         return Kept("unchanged")
     # If only its address changed, it stays a page of its own.
     owner = None if delivered and same_text else _owner(connection, run, draft, text)
-    if owner is not None and same_text and row.state == "duplicate":
+    if owner is not None and same_text and row.state == row.version_state == "duplicate":
         change_page(connection, row.id, seen | _said(run, row, "duplicate"))
         return Kept("duplicate", owner.uri)
     verdict: Verdict = "duplicate" if owner is not None else "changed" if delivered else "new"

@@ -124,11 +124,14 @@ def candidates(connection: Connection, run: Run) -> list[tuple[int, str, str]]:
 
 
 def bury(connection: Connection, run: Run, chosen: Collection[int]) -> None:
-    """Mark pages as gone: their versions in the knowledge base are to be deleted, others are dropped."""
+    """Mark pages as gone: their versions in the knowledge base are to be deleted, others are dropped.
+
+    A duplicate is not gone: only its items leave, and the text that waits for its turn stays.
+    """
     for page in chosen:
-        _supersede(connection, run, page)
-        connection.run(_BURIED, run=run.id, page=page)
-        connection.run(READ_ANEW, page=page)
+        if connection.run(_BURIED, run=run.id, page=page):
+            _supersede(connection, run, page)
+            connection.run(READ_ANEW, page=page)
     for page in connection.column(_FORGETTABLE, source=run.source_id):
         connection.change("pages", {"state": "gone"}, _THIS, page=page)
         connection.run(READ_ANEW, page=page)

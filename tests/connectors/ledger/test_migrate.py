@@ -45,11 +45,23 @@ async def test_an_old_ledger_reads_anew_what_had_left_and_nothing_else(ledger_ur
     old = connect(ledger_url)
     with old.transaction():
         migrate(old, upto=2)
-        for number, name in enumerate(["live", "gone", "dropped", "moved"], 1):
+        version = {
+            "source_id": 1,
+            "page_id": 5,
+            "run_id": 1,
+            "uri": "u",
+            "title": "t",
+            "content": b"",
+            "metadata": "{}",
+        }
+        version |= {"size": 0, "text_hash": b"t", "fingerprint": "f", "reason": "", "created_at": 0}
+        robbed = old.insert("versions", version | {"state": "superseded"})
+        for number, name in enumerate(["live", "gone", "dropped", "moved", "robbed"], 1):
             row = {"source_id": 1, "hash": number, "uri": name}
             read = {"etag": "e", "last_modified": "m", "body_hash": b"h", "config": "c", "links": b"l"}
             resource = old.insert("resources", row | read | {"seen_run": 1, "recorded_run": 1})
             page = {"resource_id": resource, "canonical": "", "title": "t", "flags": "[]", "blocks": b"", "verdict": ""}
+            page |= {"version_id": robbed if name == "robbed" else None}
             page |= {"state": "gone" if name == "gone" else "live", "seen_run": 0 if name == "dropped" else 1}
             zeros = dict.fromkeys(("verdict_run", "gone_runs", "absent_runs", "weighed_run"), 0)
             if name != "moved":  # its page is known by another resource now
