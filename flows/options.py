@@ -75,10 +75,20 @@ def cleaners_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+_OF_ONE_PAGE = {"--user-agent", "--header", "--http2", "--select", "--remove"}
+
+
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every option of a source; what was not given arrives as None or ()."""
     for words, settings in reversed(_SOURCE_OPTIONS):
         command = click.option(*words, **settings)(command)
+    return command
+
+
+def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that one page is read by; the others of `import` are taken and have no meaning."""
+    for words, settings in reversed(_SOURCE_OPTIONS):
+        command = click.option(*words, **settings, hidden=words[0] not in _OF_ONE_PAGE)(command)
     return command
 
 

@@ -57,7 +57,7 @@ def begin(
         UsageError: a process that lives works on the source.
     """
     source_id = _source(connection, source=source, destination=destination, kind=kind, origin=origin, now=now)
-    _take_lease(connection, source_id, source, me, now=now, stale_s=stale_s)
+    _take_lease(connection, source_id, source, me, now=now, stale_s=stale_s, purpose=purpose)
     values: dict[str, Any] = {"kind": kind, "origin": origin, "options": dump(options)}
     if purpose in _CRAWLS:
         connection.change("sources", values, _THIS, id=source_id)
@@ -147,14 +147,25 @@ def _source(connection: Connection, *, source: str, destination: str, kind: str,
 
 
 def _take_lease(
-    connection: Connection, source_id: int, source: str, me: lease.Holder, *, now: int, stale_s: float
+    connection: Connection,
+    source_id: int,
+    source: str,
+    me: lease.Holder,
+    *,
+    now: int,
+    stale_s: float,
+    purpose: Purpose,
 ) -> None:
     row = connection.first("SELECT * FROM sources WHERE id = :id FOR UPDATE", id=source_id)
     holder = holder_of(row)
     if holder is not None and not lease.is_dead(holder, now_ms=now, stale_s=stale_s):
         raise UsageError(
             f"Another process (pid {holder.pid} on {holder.host.partition(' ')[0]}) works on the source {source!r}. "
-            "Wait until it has finished, stop it, or give this import another --name."
+            + (
+                "Wait until it has finished, stop it, or give this import another --name."
+                if purpose == "import"
+                else "Wait until it has finished, or stop it."
+            )
         )
     taken = {
         "lease_token": me.token,

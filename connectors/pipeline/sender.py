@@ -28,6 +28,7 @@ IN_FLIGHT: Final = 4
 _REFUSALS_THAT_MEAN_ALL: Final = 20
 _WAITS_OUT: Final = 2
 _TOO_LARGE: Final = 413
+_DOWN: Final = "The API seems to be down."
 
 BatchState = Literal["delivered", "failed", "quarantined"]
 
@@ -163,7 +164,8 @@ class Sender:
         """Make one call and record what its answer proves; None when the batch goes on."""
         async with self._breaker.turn() as admitted:
             if not admitted:
-                return await self._give_up(run, work, effort, f"The API seems to be down. {work.detail}".strip())
+                why = work.detail if work.detail.startswith(_DOWN) else f"{_DOWN} {work.detail}".strip()
+                return await self._give_up(run, work, effort, why)
             outage = self._breaker.open  # its patience ends this, not the attempts: no page is to blame
             effort.calls += 1
             effort.tries += not outage

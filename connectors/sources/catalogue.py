@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.errors import UsageError
 from connectors.settings import DocumentsSource, FeedSource, GitSource, SitemapSource, WebsiteSource
+from connectors.sources.documents import local_path
+from connectors.sources.documents_remote import check_address as check_documents
+from connectors.sources.git_place import check_address as check_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +36,9 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def load_catalogue(path: Path, environment: Mapping[str, str] | None = None) -> list[AnySource]:
+def load_catalogue(
+    path: Path, environment: Mapping[str, str] | None = None, *, with_places: bool = False
+) -> list[AnySource]:
     """Read a sources file.
 
     ``${NAME}`` may stand in header values only. It is checked here and stays as it is: what it stands for is put in
@@ -42,6 +47,8 @@ def load_catalogue(path: Path, environment: Mapping[str, str] | None = None) -> 
     Args:
         path: the file; YAML as described by ``docs/sources.schema.json``.
         environment: where ``${NAME}`` is looked up; the process's own when absent.
+        with_places: a folder or repository that is not there is a mistake too. A sync leaves that to the source's own
+            run: what is not mounted tonight must not keep the others from theirs.
 
     Returns:
         The sources in the file's order, each with a name of its own.
@@ -49,7 +56,7 @@ def load_catalogue(path: Path, environment: Mapping[str, str] | None = None) -> 
     Raises:
         UsageError: every mistake in the file, one a line: ``sources.yaml:12: …``.
     """
-    reader = _Reader(path, os.environ if environment is None else environment)
+    reader = _Reader(path, os.environ if environment is None else environment, with_places=with_places)
     sources = reader.sources()
     if reader.mistakes:
         raise UsageError("\n".join(f"{path.name}:{line}: {told}" for line, told in sorted(reader.mistakes)))
@@ -63,24 +70,22 @@ def _allowed_keys(model: type[SourceOptions]) -> list[str]:
 class _Reader:
     """One reading of the file: collects every mistake before it gives up."""
 
-    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, environment: Mapping[str, str], *, with_places: bool) -> None:
         self.path = path
         self.environment = environment
+        self.with_places = with_places
         self.mistakes: list[tuple[int, str]] = []
+        self._names: dict[str, int] = {}
 
     def sources(self) -> list[AnySource]:
-        found: list[AnySource] = []
-        names: dict[str, int] = {}
-        for entry in self._entries():
-            source = self._source(entry)
-            if source is None:
-                continue
-            line = entry.start_mark.line + 1
-            if source.name in names:
-                self._wrong(entry, f"the name {source.name!r} is taken by the entry in line {names[source.name]}")
-            names.setdefault(source.name, line)
-            found.append(source)
-        return found
+        return [source for entry in self._entries() if (source := self._source(entry)) is not None]
+
+    def _once(self, entry: yaml.MappingNode, named: yaml.Node) -> None:
+        """Refuse a name that another entry has, whatever else is wrong with either."""
+        name = str(named.value)[:100]
+        if name in self._names:
+            self._wrong(entry, f"the name {name!r} is taken by the entry in line {self._names[name]}")
+        self._names.setdefault(name, entry.start_mark.line + 1)
 
     def _entries(self) -> Iterator[yaml.MappingNode]:
         import yaml
@@ -135,6 +140,7 @@ class _Reader:
             self._wrong(node, f"{wrong}: it needs exactly one of {', '.join(KINDS)}")
             return None
         model = KINDS[kinds[0]]
+        self._once(node, pairs.get("name", pairs[kinds[0]]))
         before = len(self.mistakes)
         values = {key: self._value(key, value) for key, value in pairs.items() if self._may_stand(key, value, model)}
         for switch, name in _SWITCHES.items():
@@ -157,7 +163,22 @@ class _Reader:
             return None
         kind = next(name for name, candidate in KINDS.items() if candidate is model)
         changed = {} if source.name else {"name": str(values[kind])[:100]}
-        return source.model_copy(update=changed | self._located(kind, str(values[kind])))
+        source = source.model_copy(update=changed | self._located(kind, str(values[kind])))
+        self._reachable(source, kind, pairs[kind])
+        return source
+
+    def _reachable(self, source: AnySource, kind: str, node: yaml.Node) -> None:
+        """Refuse an address of a kind that is never read, and if asked to a place that is not there."""
+        where = str(getattr(source, kind))
+        try:
+            if kind == "git":
+                check_git(where, there=self.with_places)
+            elif kind == "documents" and "://" in where and not where.startswith("file://"):
+                check_documents(where)
+            elif kind == "documents" and self.with_places and not local_path(where).exists():
+                self._wrong(node, f"documents: there is nothing at {where}")
+        except UsageError as error:
+            self._wrong(node, f"{kind}: {error}".rstrip("."))
 
     def _located(self, kind: str, where: str) -> dict[str, str]:
         """Read a relative path from the file's own folder: a worker's current directory is another one."""

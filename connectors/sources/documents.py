@@ -112,11 +112,15 @@ def open_store(where: str) -> Store:
     """
     scheme = urlsplit(where).scheme if "://" in where else ""
     if scheme in {"", "file"}:
-        local = unquote(urlsplit(where).path) if scheme else where
-        return LocalFiles(root=Path(local).expanduser())
+        return LocalFiles(root=local_path(where))
     from connectors.sources.documents_remote import RemoteFiles
 
     return RemoteFiles.at(where)
+
+
+def local_path(where: str) -> Path:
+    """Return the path that a path or a ``file://`` URL names."""
+    return Path(unquote(urlsplit(where).path) if "://" in where else where).expanduser()
 
 
 def _read_settled(store: Store, entry: Entry) -> tuple[bytes, Entry]:

@@ -35,6 +35,26 @@ class Place:
         return f"{shown}#path={_quoted(path)}"
 
 
+def check_address(text: str, *, there: bool) -> None:
+    """Look at ``URL#revision:folder`` without reading from it.
+
+    Args:
+        there: a repository on this machine must be there now.
+
+    Raises:
+        UsageError: it is no address that git is let to.
+    """
+    try:
+        place(text)
+    except _NotThereError:
+        if there:
+            raise
+
+
+class _NotThereError(UsageError):
+    """A repository of this machine is not where it is said to be; it may be another day."""
+
+
 def place(text: str) -> Place:
     """Read ``URL#revision:folder``; revision and folder may be left out.
 
@@ -67,7 +87,7 @@ def _local(address: str, scheme: str) -> Path:
             return candidate if candidate.name != ".git" else path
     if (path / ".git").is_file():  # a work tree of another repository
         return path
-    raise UsageError(f"There is no repository at {path}.")
+    raise _NotThereError(f"There is no repository at {path}.")
 
 
 def _quoted(path: str) -> str:

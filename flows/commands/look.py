@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.frame import Frame, common
-from flows.options import source_of, source_options
+from flows.options import page_options, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _SHOWN_OF_A_REPORT = 20
 
 @click.command()
 @click.argument("where", metavar="URL_OR_PATH")
-@source_options
+@page_options
 @common
 def preview(frame: Frame, where: str, *, state: StateSettings, **options: Any) -> int:  # noqa: ARG001 - looks at no state
     """Show a page as it would be sent, and why. Stores and sends nothing.

@@ -62,8 +62,9 @@ def sync(
     if approve or reject:
         return _decide(frame, approve or reject or "", state=state, yes=bool(approve), only=only)
     file = config or Path(os.environ.get("PERSONA_INGEST_CONFIG") or "sources.yaml")
-    sources = _chosen(file, names, dry_run=dry_run)
+    sources = _chosen(file, names, dry_run=dry_run, checked=only_check)
     if only_check:
+        _check_words(sources)
         frame.say(
             {"sources": [source.model_dump(mode="json", by_alias=True, exclude_defaults=True) for source in sources]}
         )
@@ -75,10 +76,25 @@ def sync(
     return EXIT_CODES[result["state"]]
 
 
-def _chosen(config: Path, names: Sequence[str], *, dry_run: bool) -> list[AnySource]:
+def _chosen(config: Path, names: Sequence[str], *, dry_run: bool, checked: bool) -> list[AnySource]:
     from flows.catalogue import chosen
 
-    return chosen(config, names, dry_run=dry_run)
+    return chosen(config, names, dry_run=dry_run, with_places=checked)
+
+
+def _check_words(sources: Sequence[AnySource]) -> None:
+    """Refuse globs and selectors that can never match, all sources' at once."""
+    from connectors.errors import UsageError
+    from flows.options import check
+
+    wrong = []
+    for source in sources:
+        try:
+            check(source)
+        except UsageError as error:
+            wrong.append(f"{source.name}: {error}")
+    if wrong:
+        raise UsageError("\n".join(wrong))
 
 
 async def _sync_all(

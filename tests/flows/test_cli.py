@@ -144,3 +144,35 @@ def test_a_path_is_explained_as_the_file_that_it_names(tmp_path):
     told = run("explain", "handbook/a b.pdf", "--json", "--state", str(tmp_path))
     assert json.loads(told.stdout)["runs"] == []
     assert told.returncode == 0, told.stderr
+
+
+def test_preview_lists_what_it_reads_a_page_by_and_takes_the_other_options_of_import(tmp_path):
+    from click.testing import CliRunner
+
+    from flows.cli import cli
+    from flows.commands.frame import Frame
+
+    told = CliRunner().invoke(cli, ["preview", "--help"], obj=Frame()).output
+    assert "--select" in told
+    assert not {"--delivery", "--batch-size", "--attempts", "--no-prompts", "--max-pages"} & set(told.split())
+    (tmp_path / "a.txt").write_text("Words of a page.")
+    words = ["preview", str(tmp_path / "a.txt"), "--delivery", "stream", "--no-prompts"]
+    assert CliRunner().invoke(cli, words, obj=Frame(), standalone_mode=False).return_value == 0
+
+
+def test_a_check_tells_globs_and_selectors_that_can_never_match(tmp_path):
+    from click.testing import CliRunner
+
+    from connectors.errors import UsageError
+    from flows.cli import cli
+    from flows.commands.frame import Frame
+
+    path = tmp_path / "sources.yaml"
+    path.write_text(
+        "sources:\n"
+        "  - {name: a, website: 'https://a.example/', include: ['[a']}\n"
+        "  - {name: b, website: 'https://b.example/', select: ':::'}\n"
+    )
+    done = CliRunner().invoke(cli, ["sync", "--check", "--config", str(path)], obj=Frame(), standalone_mode=False)
+    assert isinstance(done.exception, UsageError)
+    assert [line.split(": ")[0] for line in str(done.exception).splitlines()] == ["a", "b"]

@@ -97,3 +97,14 @@ async def test_a_beat_keeps_the_lease_also_when_the_connection_broke(ledger_url,
                 await asyncio.sleep(0.02)
         with pytest.raises(UsageError):
             await begin(second)
+
+
+@pytest.mark.parametrize(("purpose", "advised"), [("import", True), ("sync", False)])
+async def test_only_an_import_is_told_to_take_another_name(tmp_path, purpose, advised):
+    url = f"sqlite:///{tmp_path / 'l.sqlite3'}"
+    words = {"source": "s", "kind": "website", "origin": "o", "destination": "d", "options": {}}
+    async with open_ledger(url) as first, open_ledger(url) as second:
+        await first.begin(purpose="sync", **words)
+        with pytest.raises(UsageError, match="Wait until it has finished") as caught:
+            await second.begin(purpose=purpose, **words)
+    assert ("--name" in str(caught.value)) is advised

@@ -82,3 +82,13 @@ async def test_a_run_that_outlives_the_outage_takes_up_what_it_gave_up(crawl):
     assert (coverage.due, coverage.verified) == (PAGES, PAGES)
     assert crawl.everything_is_there_once()
     assert crawl.extra() <= 0.1
+
+
+@pytest.mark.parametrize("crawl", [(WAYS[1], {})], indirect=True)
+async def test_a_retry_in_the_same_outage_says_once_that_the_api_seems_to_be_down(crawl):
+    await crawl.crawl(away_at=60)
+    await crawl.ledger.release(crawl.run)
+    await crawl.begin("retry")
+    told = [(await crawl.delivery.deliver(crawl.run, head.id)).detail for head in await crawl.delivery.due(crawl.run)]
+    assert "The API seems to be down." in "".join(told)
+    assert max(detail.count("seems to be down") for detail in told) == 1

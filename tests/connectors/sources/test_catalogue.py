@@ -146,3 +146,30 @@ def test_the_schema_agrees_with_the_reader(load):
         text = f"sources:\n- website: https://a.example/\n  {wrong}\n"
         assert not schema.is_valid(yaml.safe_load(text)), wrong
         mistakes(load, text)
+
+
+def test_a_repeated_name_and_a_place_that_nothing_reads_are_told_beside_other_mistakes(load):
+    text = """sources:
+  - {name: a, website: https://a.example/, colour: red}
+  - {name: a, feed: nothing}
+  - {name: b, git: "ftp://git.example/r"}
+  - {name: c, documents: "ftp://files.example/r"}
+"""
+    told = mistakes(load, text)
+    assert [line.partition(": ")[0] for line in told] == [f"sources.yaml:{number}" for number in (2, 3, 3, 4, 5)]
+    assert "the name 'a' is taken by the entry in line 2" in "".join(told[1:3])
+    assert told[3].endswith("git: ftp://git.example/r cannot be read: write https://, ssh:// or a path")
+    assert "documents: Documents cannot be read from ftp://" in told[4]
+
+
+def test_a_folder_that_is_not_there_is_a_mistake_for_who_checks_and_none_for_a_sync(tmp_path):
+    path = tmp_path / "sources.yaml"
+    (tmp_path / "there").mkdir()
+    path.write_text("sources:\n  - documents: ./gone\n  - documents: ./there\n  - git: ./lost\n")
+    assert len(load_catalogue(path, {})) == 3
+    with pytest.raises(UsageError) as caught:
+        load_catalogue(path, {}, with_places=True)
+    assert str(caught.value).splitlines() == [
+        f"sources.yaml:2: documents: there is nothing at {tmp_path / 'gone'}",
+        f"sources.yaml:4: git: There is no repository at {tmp_path / 'lost'}",
+    ]
