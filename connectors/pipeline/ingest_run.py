@@ -44,6 +44,7 @@ class IngestRun:
         where: where the pages go, in words: ``the embedded knowledge base`` or the API's address.
         progress: live numbers.
         outbox: keeps the crawl from running too far ahead of delivery.
+        rules_before: under which addresses were passed over before this run was stopped and went on.
     """
 
     source: AnySource
@@ -56,6 +57,7 @@ class IngestRun:
     where: str
     progress: Progress
     purpose: Purpose
+    rules_before: frozenset[str] = frozenset()
     closers: list[Any] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     coverage: Coverage | None = None
@@ -102,7 +104,7 @@ class IngestRun:
     @property
     def complete(self) -> bool:
         """Whether the whole source was seen: only then is what was not met evidence of anything."""
-        rules = {key.partition(":")[2] for key in self.progress.rules}
+        rules = self.rules_before | {key.partition(":")[2] for key in self.progress.rules}
         return self.collector.complete and self.failure is None and not _CUT_SHORT & rules
 
     def start(self) -> asyncio.Task[None]:

@@ -58,6 +58,7 @@ async def open_run(
         pool = (cleaners or parts.open_pool)()
         stack.push_async_callback(pool.close)
         pool.warm()
+        before = await ledger.counts(run) if run.resumed else None
         rest = await parts.what_is_left(source, ledger, run)
         frontier = await parts.open_frontier(ledger, run, progress)
         reader, fetcher = parts.open_source(rest, headers=headers, ledger=ledger, run=run, frontier=frontier)
@@ -84,6 +85,7 @@ async def open_run(
             where=destination.where.replace(str(written.folder()), str(state.folder())),
             progress=progress,
             purpose=purpose,
+            rules_before=frozenset({*before.skipped, *before.failed} if before else ()),
         )
         opened.closers.append(stack.pop_all().aclose)
     memory.collect_rarely()

@@ -404,3 +404,17 @@ async def test_a_page_that_became_a_twin_is_delivered_again_when_the_other_one_g
         summary = await carried_out(site, persona, state, purpose="sync")
         assert summary["state"] == "completed"
     assert summary["verified"] == (4 if goes == "changes" else 3)
+
+
+async def test_a_crawl_that_was_cut_short_is_not_complete_when_its_run_goes_on(site, persona, state):
+    """It has nothing left to ask, and what it did not come to may still be there."""
+    fill(site, "a", "b", "c")
+    source = WebsiteSource(website=site.base, name="s", delay=0, max_pages=2, prompts=False, review=False)
+    run = await open_run(source, persona=persona, state=state, purpose="sync")
+    await run.collect()
+    run.stop()
+    await run.finish()
+    again = await open_run(source, persona=persona, state=state, purpose="sync")
+    await again.collect()
+    assert (again.resumed, again.complete) == (True, False)
+    await again.close()
