@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
 import sys
 import time
 from contextlib import asynccontextmanager
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 5.0
 FRAMES_A_SECOND = 4
+NARROWEST = 70
 EXAMPLES = 3
 MOST_ASKED = 20
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -49,9 +52,15 @@ def numbers(progress: Progress) -> str:
 @asynccontextmanager
 async def shown(name: str, progress: Progress) -> AsyncIterator[Callable[[str], None]]:
     """Show a run's progress while the block runs; yields what prints a line above it."""
-    show = _live(name, progress) if sys.stderr.isatty() else _lines(name, progress)
+    show = _live(name, progress) if _can_be_drawn_on() else _lines(name, progress)
     async with show as say:
         yield say
+
+
+def _can_be_drawn_on() -> bool:
+    """Say whether this is a terminal whose cursor moves, and wide enough for a picture that changes in its place."""
+    moves = sys.stderr.isatty() and os.environ.get("TERM", "") not in {"dumb", "unknown"}
+    return moves and shutil.get_terminal_size().columns >= NARROWEST
 
 
 @asynccontextmanager

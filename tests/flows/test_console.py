@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from flows import console
@@ -57,3 +62,36 @@ def test_the_last_line_of_several_sources_names_those_that_are_not_right():
     ended = {"a": "completed", "b": "failed", "c": "completed", "d": "awaiting-approval", "e": "failed"}
     told = console.overall([{"name": name, "state": state} for name, state in ended.items()])
     assert told.strip() == "5 sources: 2 completed, 2 failed (b, e), 1 awaiting-approval (d)"
+
+
+SHOWING = """
+import asyncio
+from connectors.pipeline.progress import Progress
+from flows import console
+
+async def main():
+    async with console.shown("docs", Progress()) as say:
+        say("Importing docs")
+        await asyncio.sleep(0.1)
+
+asyncio.run(main())
+"""
+
+
+def shown_on_a_terminal(**environment):
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        subprocess.run([sys.executable, "-c", SHOWING], stderr=theirs, env=os.environ | environment, check=True)
+        os.close(theirs)
+        return terminal.read(100_000)
+
+
+@pytest.mark.parametrize("poor", [{"TERM": "dumb"}, {"COLUMNS": "40"}])
+def test_a_terminal_that_cannot_be_drawn_on_gets_lines(poor):
+    told = shown_on_a_terminal(**{"TERM": "xterm", "COLUMNS": "80"} | poor)
+    assert b"docs: starting: 0 found" in told
+    assert b"\x1b" not in told
+
+
+def test_a_terminal_that_can_be_drawn_on_gets_a_picture():
+    assert b"\x1b[" in shown_on_a_terminal(TERM="xterm", COLUMNS="80")

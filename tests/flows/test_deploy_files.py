@@ -98,6 +98,11 @@ def test_a_container_is_not_root_and_says_whether_it_is_well(file):
     assert "--require-hashes" in text
 
 
+def test_a_workers_container_has_the_git_that_reads_repositories():
+    text = (REPOSITORY / "docs" / "deploy" / "Containerfile.worker").read_text()
+    assert re.search(r"apt-get install .*\bgit\b", text.partition("\nUSER ")[0])
+
+
 @pytest.mark.parametrize("file", ["Containerfile.server", "persona-ingest-server.service"])
 def test_a_server_that_may_not_write_beside_its_program_still_has_its_ui(file):
     text = (REPOSITORY / "docs" / "deploy" / file).read_text()
