@@ -149,11 +149,19 @@ def release_page(connection: Connection, run: Run, draft: Draft, *, now: int) ->
     resource_id = row.resource_id if row is not None else 0
     kept = keep_page(connection, run, draft, resource_id=resource_id, now=now)
     if row is not None:
+        _weigh_again(connection, run, row.id)
         connection.run(NO_HOLD, page=row.id)
     if kept.verdict == "duplicate":
         detail = f"Its text is that of {kept.owner}, which is delivered."
         visits.overrule(connection, run.id, _uri_of(connection, resource_id), rule="duplicate", detail=detail)
     return kept.verdict
+
+
+def _weigh_again(connection: Connection, run: Run, page: int) -> None:
+    """Let a page that stands because the address it names is none be read next time: by then that may be one."""
+    named = connection.value("SELECT canonical FROM holds WHERE page_id = :page", page=page)
+    if named and visits.outcome(connection, run.id, named) not in {"fetched", "not_modified"}:
+        connection.run(READ_ANEW, page=page)
 
 
 def drop(connection: Connection, run: Run, uri: str, *, rule: str, detail: str) -> None:

@@ -1,12 +1,16 @@
 """A whole run, from its first request to its summary, into the embedded knowledge base."""
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from connectors.errors import UsageError
+from connectors.persona.server.schema import INDEXED_ANEW
+from connectors.persona.server.store import FILE
 from connectors.pipeline import operate
 from connectors.pipeline.run import open_run
 from connectors.settings import DocumentsSource, WebsiteSource
@@ -418,3 +422,28 @@ async def test_a_crawl_that_was_cut_short_is_not_complete_when_its_run_goes_on(s
     await again.collect()
     assert (again.resumed, again.complete) == (True, False)
     await again.close()
+
+
+async def test_a_page_leaves_when_the_address_that_it_names_as_canonical_comes_back(site, persona, state):
+    fill(site, "a", "b")
+    more = "And here is a sentence of its own. "
+    site.article("/a", "About b", BODY + "b.")
+    site.pages["/a"] = site.pages["/a"].replace("<head>", "<head><link rel=canonical href=/b>")
+    site.pages["/a"] = site.pages["/a"].replace("</main>", f"<p>{more * 3}</p></main>")
+    site.statuses["/b"] = 404
+    for _ in range(2):
+        assert (await carried_out(site, persona, state, purpose="sync"))["verified"] == 2
+    del site.statuses["/b"]
+    for _ in range(2):
+        summary = await carried_out(site, persona, state, purpose="sync")
+    assert (summary["delivered"]["deleted"], summary["verified"]) == (1, 2)
+
+
+async def test_what_the_embedded_knowledge_base_warns_of_stands_in_the_notes(site, persona, state):
+    fill(site, "a")
+    await carried_out(site, persona, state)
+    with closing(sqlite3.connect(state.folder() / FILE)) as db, db:
+        db.execute(f"PRAGMA user_version = {INDEXED_ANEW - 1}")
+    summary = await carried_out(site, persona, state)
+    assert any("indexed anew" in note for note in summary["notes"])
+    assert (await carried_out(site, persona, state))["notes"] == []
