@@ -196,12 +196,7 @@ def temporary(folder: Path, *, api_url: str) -> dict[str, str]:
 def next_nightly_sync(api_url: str, *, timeout_s: float = 3) -> str:
     """Return when the server runs the nightly sync next, ISO 8601 in UTC; empty when it does not say."""
     with suppress(OSError, ValueError, KeyError, IndexError, TypeError):
-        headers = {"Prefect-Csrf-Client": "persona-ingest-status", "Content-Type": "application/json"}
-        if secret := os.environ.get("PREFECT_API_AUTH_STRING"):
-            headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
-        with suppress(OSError):  # a server without this protection answers 422
-            token = _asked(f"{api_url}/csrf-token?client=persona-ingest-status", headers, timeout_s=timeout_s)
-            headers["Prefect-Csrf-Token"] = token["token"]
+        headers = _headers(api_url, timeout_s=timeout_s)
         wanted = {
             "deployments": {"name": {"any_": ["nightly-sync"]}},
             "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
@@ -211,6 +206,25 @@ def next_nightly_sync(api_url: str, *, timeout_s: float = 3) -> str:
         found = _asked(f"{api_url}/flow_runs/filter", headers, body=wanted, timeout_s=timeout_s)
         return str(found[0]["expected_start_time"])
     return ""
+
+
+def has_worker(api_url: str, pool: str, *, timeout_s: float = 3) -> bool:
+    """Say whether a worker of this pool has reported to the server."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        headers = _headers(api_url, timeout_s=timeout_s)
+        return bool(_asked(f"{api_url}/work_pools/{pool}/workers/filter", headers, body={}, timeout_s=timeout_s))
+    return False
+
+
+def _headers(api_url: str, *, timeout_s: float) -> dict[str, str]:
+    """Return what a question needs: the password, and the token where the server wants one."""
+    headers = {"Prefect-Csrf-Client": "persona-ingest-status", "Content-Type": "application/json"}
+    if secret := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {base64.b64encode(secret.encode()).decode()}"
+    with suppress(OSError):  # a server without this protection answers 422
+        token = _asked(f"{api_url}/csrf-token?client=persona-ingest-status", headers, timeout_s=timeout_s)
+        headers["Prefect-Csrf-Token"] = token["token"]
+    return headers
 
 
 def count(api_url: str, what: str, **filters: Any) -> int | None:

@@ -11,15 +11,19 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.errors import FatalError, UsageError
 from flows import local_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 POOL = "persona-ingest"
 USUAL_PORT = 4200
 STARTUP_S = 180
 STOP_S = 15
+WORKER_S = 30
 
 
 def project_file() -> Path:
@@ -36,7 +40,7 @@ def start(state: Path, *, port: int | None, workers: int) -> dict[str, Any]:
 
     Raises:
         UsageError: the port is taken.
-        FatalError: the server does not start; the sentence names its log.
+        FatalError: the server does not start, or the worker ends; the sentence names its log.
     """
     folder = local_server.folder_of(state)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -56,6 +60,7 @@ def start(state: Path, *, port: int | None, workers: int) -> dict[str, Any]:
         words = ["worker", "start", "--pool", POOL, "--name", "local", "--limit", str(workers)]
         settings |= own_temporary_files(folder) | _for_flows(state)
         worker = _background([sys.executable, "-m", "prefect", *words], folder / "worker.log", settings)
+        wait_for_worker(worker, folder / "worker.log", lambda: local_server.has_worker(f"{address}/api", POOL))
     except BaseException:
         _end(server.pid, hard=True)
         raise
@@ -63,6 +68,7 @@ def start(state: Path, *, port: int | None, workers: int) -> dict[str, Any]:
         "api_url": f"{address}/api",
         "ui_url": address,
         "nightly_sync": f"{address}{edit}",
+        "schedule": schedule(),
         "pids": [worker.pid, server.pid],
     }
     local_server.remember(state, known)
@@ -151,6 +157,35 @@ def _wait(server: subprocess.Popen[bytes], api_url: str, log: Path) -> None:
             break
         time.sleep(0.2)
     raise FatalError(f"Prefect's server did not start; its log is {log}.")
+
+
+def wait_for_worker(worker: subprocess.Popen[bytes], log: Path, has_reported: Callable[[], bool]) -> None:
+    """Wait until the worker has reported to the server, for `WORKER_S` at most; a slow one comes later.
+
+    Raises:
+        FatalError: it ended instead, so that no scheduled run would begin.
+    """
+    until = time.monotonic() + WORKER_S
+    reported = False
+    while time.monotonic() < until and not reported:
+        reported = has_reported()  # maybe the one of last time
+        with suppress(subprocess.TimeoutExpired):
+            code = worker.wait(1)
+            raise FatalError(f"The worker ended with {code} soon after its start, so no run would begin; see {log}.")
+
+
+def worker_lives(known: dict[str, Any]) -> bool:
+    """Say whether the worker of a server that was started before is still there."""
+    return _is_ours(int(known["pids"][0]))
+
+
+def schedule() -> str:
+    """Return when `prefect.yaml` lets the nightly sync run, in its own time zone: ``0 2 * * * Europe/Berlin``."""
+    import yaml
+
+    deployments = yaml.safe_load(project_file().read_text(encoding="utf-8"))["deployments"]
+    nightly = next(one for one in deployments if one["name"] == "nightly-sync")["schedules"][0]
+    return f"{nightly['cron']} {nightly['timezone']}"
 
 
 def _is_ours(pid: int) -> bool:

@@ -43,6 +43,7 @@ class IngestRun:
     Attributes:
         where: where the pages go, in words: ``the embedded knowledge base`` or the API's address.
         progress: live numbers.
+        remarks: what the embedded knowledge base warned of.
         outbox: keeps the crawl from running too far ahead of delivery.
         rules_before: under which addresses were passed over before this run was stopped and went on.
     """
@@ -58,6 +59,7 @@ class IngestRun:
     progress: Progress
     purpose: Purpose
     rules_before: frozenset[str] = frozenset()
+    remarks: list[str] = field(default_factory=list)
     closers: list[Any] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
     coverage: Coverage | None = None
@@ -250,7 +252,7 @@ class IngestRun:
         summary["problems"] = self._problems(counts)
         cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self.outbox.waits}
         cuts |= getattr(self.collector.source, "cuts", {})
-        summary["notes"] = summaries.notes(counts, cuts, resumed=self.resumed)
+        summary["notes"] = summaries.notes(counts, cuts, resumed=self.resumed) + self.remarks
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)

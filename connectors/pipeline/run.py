@@ -14,6 +14,7 @@ from connectors.pipeline.collect import Collector
 from connectors.pipeline.deliver import Delivery
 from connectors.pipeline.ingest_run import IngestRun
 from connectors.pipeline.progress import Progress
+from connectors.pipeline.remarks import heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,7 @@ async def open_run(
     rules = CleaningRules(select=source.select, remove=source.remove)
     progress = progress if progress is not None else Progress()
     async with contextlib.AsyncExitStack() as stack:
+        remarks = stack.enter_context(heard())
         written = parts.rehearsal_state(state, stack) if source.dry_run else state
         ledger = parts.open_ledger(written)
         stack.push_async_callback(ledger.close)
@@ -85,6 +87,7 @@ async def open_run(
             where=destination.where.replace(str(written.folder()), str(state.folder())),
             progress=progress,
             purpose=purpose,
+            remarks=remarks,
             rules_before=frozenset({*before.skipped, *before.failed} if before else ()),
         )
         opened.closers.append(stack.pop_all().aclose)

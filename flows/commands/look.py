@@ -136,9 +136,17 @@ def _status_text(answer: Mapping[str, Any]) -> str:
         out.append("")
     if not out:
         out = ["Nothing was imported yet: persona-ingest import https://docs.example.com", ""]
-    out.append(f"Next nightly sync: {answer['next_run'] or 'none is scheduled; persona-ingest ui brings it up'}")
+    upcoming = _in_utc(answer["next_run"]) or "none is scheduled; persona-ingest ui brings it up"
+    out.append(f"Next nightly sync: {upcoming}")
     out.append(f"State: {answer['state']}" + (f"   UI: {answer['ui']}" if answer["ui"] else ""))
     return "\n".join(out)
+
+
+def _in_utc(when: str) -> str:
+    """Return an ISO time as people read it, as that of the last run is written; empty stays empty."""
+    from datetime import UTC, datetime
+
+    return f"{datetime.fromisoformat(when).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if when else ""
 
 
 def _ended(row: Mapping[str, Any], state: str) -> str:

@@ -71,6 +71,7 @@ def ui(frame: Frame, *, state: StateSettings, stop: bool, port: int | None, work
     A second start finds the first. `import` and `sync` use this server while it runs, and their runs are seen there.
     The nightly sync reads sources.yaml of the folder where `ui` was started.
     """
+    from connectors.errors import FatalError
     from flows import local_server, local_ui
 
     folder = state.folder().absolute()
@@ -83,10 +84,19 @@ def ui(frame: Frame, *, state: StateSettings, stop: bool, port: int | None, work
     if not known:
         click.echo("Starting Prefect (about half a minute, the first time longer) …", err=True)
         known = local_ui.start(folder, port=port, workers=workers)
+    elif not local_ui.worker_lives(known):
+        log = local_server.folder_of(folder) / "worker.log"
+        raise FatalError(
+            f"The server runs, but its worker has ended, so no run begins; see {log}. "
+            "`persona-ingest ui --stop` and then `persona-ingest ui` start both again."
+        )
     frame.say({"running": True, **known})
     if not frame.as_json:
         click.echo(f"Prefect UI     {known['ui_url']}")
         click.echo(f"Nightly sync   {known['nightly_sync']}")
+        click.echo(
+            f"When           {known.get('schedule', '')} (cron and time zone; status tells the next run, in UTC)"
+        )
         click.echo("Ends with      persona-ingest ui --stop")
     _browse(known["nightly_sync"], browse)
     return 0

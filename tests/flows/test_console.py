@@ -39,16 +39,22 @@ def test_what_to_do_next_fits_what_happened(result, said):
     assert ("persona-ingest retry" in told) == (said == "persona-ingest retry"), "there is nothing to send again"
 
 
-def status(state, *, busy=False, **summary):
+def status(state, *, busy=False, next_run="", **summary):
     run = {"id": 12, "purpose": "sync", "state": state, "started_at": "2026-11-23T02:00:00+00:00", "summary": summary}
     row = {"name": "help", "kind": "website", "destination": "embedded", "busy": busy, "pages": 3}
     row |= {"versions": {}, "batches": {}, "last_run": run}
-    return _status_text({"sources": [row], "next_run": "", "state": "/state", "ui": ""})
+    return _status_text({"sources": [row], "next_run": next_run, "state": "/state", "ui": ""})
 
 
 def test_a_run_that_nobody_carries_out_any_more_is_no_running_one():
     assert "sync 12: interrupted, the next run goes on from there" in status("running")
     assert "sync 12: running" in status("running", busy=True)
+
+
+def test_the_next_run_is_told_in_utc_as_the_last_one_is():
+    assert "Next nightly sync: 2026-11-24 01:00:00 UTC" in status("completed", next_run="2026-11-24T02:00:00+01:00")
+    assert "Next nightly sync: 2026-11-24 01:00:00 UTC" in status("completed", next_run="2026-11-24T01:00:00Z")
+    assert "Next nightly sync: none is scheduled" in status("completed")
 
 
 def test_status_tells_what_waits_for_a_person_and_how_to_answer():

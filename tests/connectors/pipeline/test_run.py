@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from connectors.errors import UsageError
-from connectors.persona.server.schema import INDEXED_ANEW
+from connectors.persona.server.schema import INDEXED_ANEW, STEPS
 from connectors.persona.server.store import FILE
 from connectors.pipeline import operate
 from connectors.pipeline.run import open_run
@@ -441,9 +441,13 @@ async def test_a_page_leaves_when_the_address_that_it_names_as_canonical_comes_b
 
 async def test_what_the_embedded_knowledge_base_warns_of_stands_in_the_notes(site, persona, state):
     fill(site, "a")
-    await carried_out(site, persona, state)
-    with closing(sqlite3.connect(state.folder() / FILE)) as db, db:
+    state.folder().mkdir()
+    with closing(sqlite3.connect(state.folder() / FILE)) as db:
+        db.executescript("".join(STEPS[: INDEXED_ANEW - 1]))
+        db.execute("INSERT INTO pages VALUES (1, 'Keys', '{}', 'https://x.example/', 'en', '', '')")
+        db.execute("INSERT INTO items VALUES (7, 1, 'Press rotate.', '')")
         db.execute(f"PRAGMA user_version = {INDEXED_ANEW - 1}")
+        db.commit()
     summary = await carried_out(site, persona, state)
-    assert any("indexed anew" in note for note in summary["notes"])
+    assert any("1 items are indexed anew" in note for note in summary["notes"])
     assert (await carried_out(site, persona, state))["notes"] == []
