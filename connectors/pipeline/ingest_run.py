@@ -252,7 +252,8 @@ class IngestRun:
         summary["problems"] = self._problems(counts)
         cuts = {"answer": self.persona.answers_cut, "OUTBOX_BYTES": self.outbox.waits}
         cuts |= getattr(self.collector.source, "cuts", {})
-        summary["notes"] = summaries.notes(counts, cuts, resumed=self.resumed) + self.remarks
+        told = summaries.notes(counts, cuts, resumed=self.resumed, coverage=self.coverage)
+        summary["notes"] = told + self.remarks
         if self.changes and self.changes.withheld:
             summary["approval"] = summaries.approval(self.changes, run=self.id)
         summary["state"] = self._state(summary)

@@ -49,6 +49,10 @@ _CUTS = {
 }
 """What a bound cut that is no address with an outcome: counted where it is cut, under the bound's name."""
 _RESUMED = "this run went on where one broke off: its counts are those of both, its times only its own"
+_FOREIGN = (
+    "another text in the knowledge base than we sent: somebody changed it there, or another state folder fills it too;"
+    " `persona-ingest verify --repair` puts ours back"
+)
 _AWAY = "lead out of its scope and were not followed; a site that names itself otherwise begins at that address"
 _OPEN_BATCHES = ("pending", "sent", "unknown")
 
@@ -145,9 +149,13 @@ def _why_none(counts: Counts) -> str:
     return f"every address was passed over ({most}); `persona-ingest explain URL` tells why"
 
 
-def notes(counts: Counts, cuts: Mapping[str, int], *, resumed: bool = False) -> list[str]:
-    """Say which bound cut something off, by name (a bound is no failure), and of which run these are the numbers."""
+def notes(
+    counts: Counts, cuts: Mapping[str, int], *, resumed: bool = False, coverage: Coverage | None = None
+) -> list[str]:
+    """Say of which run the numbers are, what others did to our pages, which bound cut something off; no failures."""
     told = [_RESUMED] if resumed else []
+    if coverage and (count := coverage.foreign_changed):
+        told.append(f"{_many(count, 'page has', 'pages have')} {_FOREIGN}")
     told += [f"{name}: {cuts[name]} {what}" for name, what in _CUTS.items() if cuts.get(name)]
     if counts.discovered == 1 and (links := cuts.get("--scope")):
         told.append(f"--scope: {_many(links, 'link', 'links')} of the only page {_AWAY}")
