@@ -299,6 +299,20 @@ async def test_pages_without_their_texts_are_the_same_otherwise(ledger, begin):
     assert dataclasses.replace(bare, content=whole.content) == whole
 
 
+async def test_prompts_that_are_owed_make_a_source_due_until_they_are_settled(ledger, begin):
+    run = await begin()
+    await ledger.owe_prompts(run, [["topic"], ["other"]], context="A site.")
+    assert (await ledger.kept_prompts(run), (await ledger.counts(run)).prompts) == ([], 0)
+    first, second = await ledger.owed_prompts(run)
+    assert (first.topics, first.context, second.topics) == (("topic",), "A site.", ("other",))
+    assert await ledger.sources_due(run.destination) == [run.source]
+    await ledger.settle_prompts(run, first, ["Why?"])
+    await ledger.settle_prompts(run, second, [])
+    assert await ledger.owed_prompts(run) == []
+    assert await ledger.sources_due(run.destination) == []
+    assert await ledger.kept_prompts(run) == ["Why?"]
+
+
 async def test_prompts_and_findings_are_kept(ledger, begin):
     run = await begin()
     await ledger.keep_prompts(run, ["topic"], ["Why?", "How?"])
