@@ -184,12 +184,11 @@ def test_ctrl_c_stops_at_a_safe_point_and_the_same_command_goes_on(serve, start,
 def test_the_end_of_the_terminal_stops_at_a_safe_point_and_nothing_under_nohup(serve, start, nohup):
     site = serve(pages=8, delay_s=0.5)
     words = ["import", site.url, "--json", "--concurrency", "1", "--no-prompts", "--no-review"]
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN) if nohup else None
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)  # the tests may be under nohup
     try:
         process = start(*words)
     finally:
-        if nohup:
-            signal.signal(signal.SIGHUP, before)
+        signal.signal(signal.SIGHUP, before)
     until = time.monotonic() + 90
     while len(site.requests) < 4 and time.monotonic() < until:
         time.sleep(0.05)
