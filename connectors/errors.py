@@ -74,3 +74,8 @@ def unexpected(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"The system says: {error}. Check free space and permissions of the state folder."
     return f"Unexpected {type(error).__name__}: {error}. This is a bug; run again with --debug and report it."
+
+
+def in_words(error: Exception) -> str:
+    """Return what is said of any error: its own sentence where it was raised on purpose."""
+    return str(error) if isinstance(error, IngestError) else unexpected(error)

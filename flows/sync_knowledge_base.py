@@ -16,7 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import deployment, flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from connectors.errors import IngestError, unexpected
+from connectors.errors import in_words
 from connectors.settings import AnySource, StateSettings
 from flows import approvals, reports, stages
 from flows.catalogue import chosen
@@ -164,9 +164,9 @@ async def _one(source: AnySource, credentials: str) -> dict[str, Any]:
     try:
         conductor = await opened(source, credentials=credentials, purpose="sync")
     except Exception as error:  # noqa: BLE001 - see above
-        told = str(error) if isinstance(error, IngestError) else unexpected(error)
-        get_run_logger().error("%s: %s", source.name, told)
-        return {"name": source.name, "kind": kind, "state": "failed", "problems": [told]}
+        why = in_words(error)
+        get_run_logger().error("%s: %s", source.name, why)
+        return {"name": source.name, "kind": kind, "state": "failed", "problems": [why]}
     with stages.adopting(conductor, listening=False):
         ended = await sync_source(name=source.name, kind=kind, address=public_address(address), return_state=True)
     return conductor.summary or {"name": source.name, "kind": kind, **without_summary(ended)}

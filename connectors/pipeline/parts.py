@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Awaitable, Callable, Mapping
 
-    from connectors.ledger import Ledger, Run
+    from connectors.ledger import Counts, Ledger, Run
     from connectors.models import Cleaners, Due, Resource, Skipped, Source
     from connectors.persona.client import PersonaClient
     from connectors.pipeline.progress import Progress
@@ -94,17 +94,19 @@ def open_pool() -> Cleaners:
     return CleanerPool()
 
 
-async def what_is_left(source: AnySource, ledger: Ledger, run: Run) -> AnySource:
+def what_is_left(source: AnySource, before: Counts | None) -> AnySource:
     """Return the source with the pages that a resumed run may still fetch of its ``--max-pages``.
 
     Only a crawl goes on where it was; the other sources list everything anew, and count it.
+
+    Args:
+        before: what the run did until it was stopped; None for one that begins.
     """
     from connectors.settings import SitemapSource, WebsiteSource
 
-    if source.max_pages is None or not run.resumed or not isinstance(source, WebsiteSource | SitemapSource):
+    if source.max_pages is None or before is None or not isinstance(source, WebsiteSource | SitemapSource):
         return source
-    counts = await ledger.counts(run)
-    return source.model_copy(update={"max_pages": max(0, source.max_pages - counts.fetched - counts.not_modified)})
+    return source.model_copy(update={"max_pages": max(0, source.max_pages - before.fetched - before.not_modified)})
 
 
 async def open_frontier(ledger: Ledger, run: Run, progress: Progress) -> FrontierStore:

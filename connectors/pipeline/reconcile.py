@@ -91,7 +91,6 @@ class Reconciler:
         self._pause = pause
         self._reading = asyncio.Lock()
         self._next: dict[int, asyncio.Task[Findings]] = {}
-        self.readings = 0
 
     async def compare(self, run: Run) -> Findings:
         """Read everything once, from now on, and say what is there.
@@ -147,7 +146,6 @@ class Reconciler:
             reading = Reading(chain((holding.key for holding in holdings), ghosts))
             faults.reach("read")
             try:
-                self.readings += 1
                 async for item in self._persona.training_data_but(known):
                     if isinstance(item, bytes):
                         reading.recognised(*known[item])

@@ -61,7 +61,7 @@ async def open_run(
         stack.push_async_callback(pool.close)
         pool.warm()
         before = await ledger.counts(run) if run.resumed else None
-        rest = await parts.what_is_left(source, ledger, run)
+        rest = parts.what_is_left(source, before)
         frontier = await parts.open_frontier(ledger, run, progress)
         reader, fetcher = parts.open_source(rest, headers=headers, ledger=ledger, run=run, frontier=frontier)
         if fetcher is not None:

@@ -100,7 +100,7 @@ def _check_words(sources: Sequence[AnySource]) -> None:
 async def _sync_all(
     frame: Frame, sources: Sequence[AnySource], *, persona: PersonaSettings, state: StateSettings
 ) -> dict[str, Any]:
-    from connectors.errors import FatalError, IngestError, unexpected
+    from connectors.errors import FatalError, in_words
     from flows.commands.imports import run_one
     from flows.session import Prefect
 
@@ -114,11 +114,11 @@ async def _sync_all(
             except FatalError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever keeps one source from its run, the others have theirs
-                told = str(error) if isinstance(error, IngestError) else unexpected(error)
+                why = in_words(error)
                 if frame.debug:
                     traceback.print_exception(error)
-                click.echo(f"persona-ingest: {source.name}: {told}", err=True)
-                summary = {"name": source.name, "state": "failed", "problems": [told]}
+                click.echo(f"persona-ingest: {source.name}: {why}", err=True)
+                summary = {"name": source.name, "state": "failed", "problems": [why]}
             summaries.append(summary)
             if summary["state"] == "stopped":
                 break
