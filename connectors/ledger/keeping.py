@@ -28,10 +28,9 @@ SUPERSEDE = f"""
 UPDATE versions SET state = 'superseded', content = :nothing, batch_id = NULL, closed_run = :run
 WHERE page_id = :page AND state IN {one_of(before("supersede"))}
 """
-READ_ANEW = """
-UPDATE resources SET etag = '', last_modified = '', body_hash = NULL
-WHERE id = (SELECT resource_id FROM pages WHERE id = :page)
-"""
+NO_VALIDATORS = "UPDATE resources SET etag = '', last_modified = '', body_hash = NULL"
+"""What this is done to is read and cleaned again next time, whatever its server says."""
+READ_ANEW = f"{NO_VALIDATORS} WHERE id = (SELECT resource_id FROM pages WHERE id = :page)"
 """For a page that leaves its address, or is dropped: what is there as it was may be delivered next time."""
 NO_HOLD = "DELETE FROM holds WHERE page_id = :page"
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connectors.ledger import visits
-from connectors.ledger.keeping import NO_HOLD, READ_ANEW, change_page, follow_move, hold_page, keep_page, page_at
+from connectors.ledger.keeping import (
+    NO_HOLD,
+    NO_VALIDATORS,
+    READ_ANEW,
+    change_page,
+    follow_move,
+    hold_page,
+    keep_page,
+    page_at,
+)
 from connectors.ledger.pack import (
     pack_links,
     plain,
@@ -35,7 +44,7 @@ WHERE source_id = :source AND state = 'quarantined'
 """
 _STALE = "run_id <> :run AND EXISTS (SELECT id FROM pages WHERE id = holds.page_id AND source_id = :source)"
 _UNDECIDED = f"""
-UPDATE resources SET etag = '', last_modified = '', body_hash = NULL WHERE id IN (
+{NO_VALIDATORS} WHERE id IN (
   SELECT resource_id FROM pages WHERE id IN (SELECT page_id FROM holds WHERE {_STALE})
 )
 """
