@@ -3,19 +3,8 @@
 import pytest
 
 from connectors.persona.server import embedded
-from connectors.pipeline.run import open_run
 from connectors.settings import WebsiteSource
-
-
-async def night(site, persona, state):
-    source = WebsiteSource(website=site.base, name="s", delay=0, prompts=False, review=False)
-    run = await open_run(source, persona=persona, state=state, purpose="sync")
-    async for head in run.batches():
-        await run.deliver(head.id)
-    await run.collect()
-    await run.change()
-    await run.verify()
-    return await run.finish()
+from tests.connectors.pipeline.nights import night
 
 
 @pytest.mark.parametrize(("edited", "said"), [(0, []), (1, ["1 page has"]), (2, ["2 pages have"])])
@@ -24,12 +13,13 @@ async def test_a_night_says_how_many_pages_have_a_text_that_somebody_changed(sit
         site.article(
             name, f"About {name}", f"Enough words about {name} to be a page of its own.", {"/a": "a", "/b": "b"}
         )
-    assert (await night(site, persona, state))["notes"] == []
+    source = WebsiteSource(website=site.base, name="s", delay=0, prompts=False, review=False)
+    assert (await night(source, persona, state))["notes"] == []
     knowledge = embedded(state.folder())
     items = [item.id async for item in knowledge.training_data()]
     for item in items[:edited]:
         await knowledge.update_training_data(item, f"Edited by hand: {item}")
     await knowledge.close()
-    summary = await night(site, persona, state)
+    summary = await night(source, persona, state)
     assert summary["state"] == "completed"
     assert [note.partition(" another text")[0] for note in summary["notes"]] == said

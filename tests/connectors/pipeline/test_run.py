@@ -14,6 +14,7 @@ from connectors.persona.server.store import FILE
 from connectors.pipeline import operate
 from connectors.pipeline.run import open_run
 from connectors.settings import DocumentsSource, WebsiteSource
+from tests.connectors.pipeline.nights import night
 
 BODY = "This page tells visitors, in enough words to be a page of its own, what they came here to learn about "
 
@@ -251,14 +252,7 @@ async def test_a_site_whose_robots_forbid_everything_fails_and_names_the_rule(si
 
 
 async def nightly(folder, persona, state):
-    source = DocumentsSource(documents=str(folder), name="h", prompts=False, review=False)
-    run = await open_run(source, persona=persona, state=state, purpose="sync")
-    async for head in run.batches():
-        await run.deliver(head.id)
-    await run.collect()
-    await run.change()
-    await run.verify()
-    return await run.finish()
+    return await night(DocumentsSource(documents=str(folder), name="h", prompts=False, review=False), persona, state)
 
 
 async def test_the_time_of_delivery_is_what_passed_while_batches_went_side_by_side(site, persona, state):
